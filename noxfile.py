@@ -1,0 +1,31 @@
+"""Sessions for maintainers: ``nox -s lint``, ``tests``, ``matrix -- [selection…]``."""
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "tests", "matrix"]
+
+DEV = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the family's own tests."""
+    session.install("--editable", ".", *DEV)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format and types of the family's own code."""
+    session.install("--editable", ".", *DEV)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Render, check and test every combination; arguments select some of them."""
+    session.install("--editable", ".", *DEV)
+    session.run("python", "-m", "python_patterns.matrix", *session.posargs)

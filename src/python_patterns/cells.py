@@ -1,0 +1,291 @@
+"""The cells of the matrix, derived from ``copier.yml``.
+
+A cell is one valid set of structural answers. Which questions are structural says
+the hidden question ``structural``; which answers are valid say the questions' own
+``when``, ``choices`` and validators. Nothing here knows a question by name, so a new
+framework or worker in ``copier.yml`` is in the matrix at once.
+
+Copier has no public function that lists valid answers, and asking it about each
+combination takes minutes. So the documented rules of its questions are applied here;
+a test compares the result with what copier itself accepts.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import jinja2
+import yaml
+from jinja2.sandbox import SandboxedEnvironment
+
+STRUCTURAL = "structural"
+FALSE_WORDS = {"", "n", "no", "f", "false", "off", "~", "null", "none", "0"}
+
+
+class SelectionError(ValueError):
+    """A selection that names no cell; the message is one sentence for people."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One valid set of structural answers.
+
+    Attributes:
+        answers: The structural answers that are asked, in the order of the question
+            ``structural``. A question that is hidden in this cell is no axis of it
+            and is left out: its default applies.
+    """
+
+    answers: Mapping[str, str]
+
+    @property
+    def id(self) -> str:
+        """The answers joined by hyphens, for example ``fastapi-small-sync-none``."""
+        return "-".join(self.answers.values())
+
+
+class _Loader(yaml.SafeLoader):
+    """A YAML loader that knows the tag ``!include`` as copier does."""
+
+    root: Path
+
+    def include(self, node: yaml.Node) -> list[Any]:
+        pattern = str(self.construct_scalar(node))  # type: ignore[arg-type]
+        return [
+            document
+            for path in sorted(self.root.glob(pattern))
+            for document in yaml.load_all(path.read_bytes(), Loader=type(self))
+        ]
+
+
+_Loader.add_constructor("!include", _Loader.include)
+
+
+def load_config(root: Path) -> dict[str, Any]:
+    """Load ``copier.yml`` with all its documents and includes merged.
+
+    Args:
+        root: Directory that holds ``copier.yml``.
+
+    Returns:
+        Settings (names with a leading underscore) and questions, in the order of the
+        files; of two entries with one name the later wins.
+
+    Raises:
+        OSError: There is no readable ``copier.yml``.
+        yaml.YAMLError: A file is not YAML.
+    """
+    loader = type("Loader", (_Loader,), {"root": root})
+
+    def merged(value: object) -> dict[str, Any]:
+        if isinstance(value, list):
+            return {key: val for item in value for key, val in merged(item).items()}
+        return value if isinstance(value, dict) else {}
+
+    with (root / "copier.yml").open("rb") as stream:
+        return merged(list(yaml.load_all(stream, Loader=loader)))
+
+
+def _is_true(text: object) -> bool:
+    return str(text).strip().lower() not in FALSE_WORDS
+
+
+_CASTS: Mapping[str, Callable[[Any], Any]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": _is_true,
+    "json": json.loads,
+    "yaml": yaml.safe_load,
+    "path": str,
+}
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One question, with the parts of copier's rules that decide validity."""
+
+    name: str
+    details: Mapping[str, Any]
+    jinja: jinja2.Environment
+
+    def _render(self, value: object, answers: Mapping[str, Any]) -> object:
+        if isinstance(value, list):
+            return [self._render(item, answers) for item in value]
+        if isinstance(value, str):
+            return self.jinja.from_string(value).render(answers)
+        return value
+
+    def is_asked(self, answers: Mapping[str, Any]) -> bool:
+        return _is_true(self._render(self.details.get("when", True), answers))
+
+    def cast(self, value: object, answers: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        default = self.details.get("default")
+        guessed = type(default).__name__
+        kind = self.details.get("type", guessed if guessed in _CASTS else "yaml")
+        cast = _CASTS[str(self._render(kind, answers))]
+        is_parsed = cast in {json.loads, yaml.safe_load} and not isinstance(value, str)
+        return value if is_parsed else cast(value)
+
+    def default(self, answers: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        if "default" not in self.details:
+            message = f"The question {self.name} needs an answer: it has no default."
+            raise ValueError(message)
+        return self.cast(self._render(self.details["default"], answers), answers)
+
+    def valid_values(self, answers: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield the choices that no validator bars."""
+        choices = self.details.get("choices", [])
+        if isinstance(choices, str):
+            choices = yaml.safe_load(str(self._render(choices, answers)))
+        pairs = choices.items() if isinstance(choices, dict) else choices
+        for choice in pairs:
+            value = choice[1] if isinstance(choice, (list, tuple)) else choice
+            barred: object = ""
+            if isinstance(value, dict):
+                barred = self._render(value.get("validator", ""), answers)
+                value = value["value"]
+            value = self.cast(self._render(value, answers), answers)
+            rule = self.details.get("validator", "")
+            error = self._render(rule, {**answers, self.name: value})
+            if not str(barred).strip() and not str(error).strip():
+                yield value
+
+
+def _questions(root: Path) -> list[_Question]:
+    config = load_config(root)
+    options = dict(config.get("_envops", {}))
+    options.setdefault("keep_trailing_newline", True)
+    if options.pop("undefined", "") == "jinja2.StrictUndefined":
+        options["undefined"] = jinja2.StrictUndefined
+    environment = SandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(root),
+        extensions=["jinja2_ansible_filters.AnsibleCoreFiltersExtension"],
+        **options,
+    )
+    environment.globals["pathjoin"] = lambda *parts: str(PurePosixPath(*parts))
+    return [
+        _Question(
+            name, value if isinstance(value, dict) else {"default": value}, environment
+        )
+        for name, value in config.items()
+        if not name.startswith("_")
+    ]
+
+
+def _walk(
+    questions: Sequence[_Question], axes: Iterable[str], answers: dict[str, Any]
+) -> Iterator[dict[str, str]]:
+    """Yield the structural answers of each valid way through the questions."""
+    for index, question in enumerate(questions):
+        if question.name in axes and question.is_asked(answers):
+            for value in question.valid_values(answers):
+                known = {**answers, question.name: value}
+                for rest in _walk(questions[index + 1 :], axes, known):
+                    yield {question.name: str(value), **rest}
+            return
+        answers = {**answers, question.name: question.default(answers)}
+    yield {}
+
+
+def _as_computed(value: object) -> Mapping[str, Any]:
+    kind = "str" if isinstance(value, str) else "yaml"
+    return {"when": False, "type": kind, "default": value}
+
+
+def find_cells(root: Path, fixed: Mapping[str, Any] | None = None) -> list[Cell]:
+    """List every cell of a template family, in the order of its questions.
+
+    Questions that are not structural take their defaults, which must leave all
+    structural choices open.
+
+    Args:
+        root: Directory that holds ``copier.yml``.
+        fixed: Answers for questions that are not structural, instead of defaults.
+
+    Returns:
+        The cells, each once.
+
+    Raises:
+        ValueError: There is no question ``structural``, or it names an unknown one.
+    """
+    questions = _questions(root)
+    names = [question.name for question in questions]
+    if STRUCTURAL not in names:
+        raise ValueError(f"{root / 'copier.yml'} has no question {STRUCTURAL!r}.")
+    axes = questions[names.index(STRUCTURAL)].default({})
+    if unknown := [name for name in axes if name not in names]:
+        raise ValueError(f"{STRUCTURAL!r} names no question: {', '.join(unknown)}.")
+    # Computed answers behind the last axis decide nothing; they are most of the work.
+    last = max(names.index(name) for name in axes)
+    relevant = [
+        replace(question, details=_as_computed(fixed[question.name]))
+        if fixed and question.name in fixed
+        else question
+        for question in questions[: last + 1]
+    ]
+    return [
+        Cell({name: found[name] for name in axes if name in found})
+        for found in _walk(relevant, axes, {})
+    ]
+
+
+def _refuse_unknown(
+    cells: Sequence[Cell], ids: set[str], wanted: Mapping[str, Sequence[str]]
+) -> None:
+    values: dict[str, dict[str, None]] = {}  # a set that keeps the order
+    for cell in cells:
+        for name, value in cell.answers.items():
+            values.setdefault(name, {})[value] = None
+    for unknown in sorted(ids - {cell.id for cell in cells}):
+        name, known = next(iter(values.items()))
+        raise SelectionError(
+            f"There is no cell {unknown!r}: give a cell's id, or answers such as "
+            f"{name}={next(iter(known))}."
+        )
+    for name, wishes in wanted.items():
+        if name not in values:
+            raise SelectionError(
+                f"There is no structural answer {name!r}: take {', '.join(values)}."
+            )
+        for value in wishes:
+            if value not in values[name]:
+                raise SelectionError(
+                    f"{name} is never {value!r}: take {', '.join(values[name])}."
+                )
+
+
+def select(cells: Sequence[Cell], words: Iterable[str]) -> list[Cell]:
+    """Choose cells by their answers or ids.
+
+    Args:
+        cells: The cells to choose from.
+        words: Each ``answer=value[,value…]``, all of which must hold, or the id of a
+            cell. Several ids add up; without words all cells are chosen.
+
+    Returns:
+        The chosen cells, in the order of ``cells``; never none.
+
+    Raises:
+        SelectionError: A word names an unknown answer, value or id, or the words
+            together leave no cell.
+    """
+    words = list(words)
+    ids = {word for word in words if "=" not in word}
+    wanted: dict[str, list[str]] = {}
+    for word in words:
+        if "=" in word:
+            name, _, text = word.partition("=")
+            wanted.setdefault(name, []).extend(text.split(","))
+    _refuse_unknown(cells, ids, wanted)
+    chosen = [
+        cell
+        for cell in cells
+        if (not ids or cell.id in ids)
+        and all(cell.answers.get(name) in wanted[name] for name in wanted)
+    ]
+    if not chosen:
+        raise SelectionError(f"No cell has {' '.join(words)} at once.")
+    return chosen

@@ -1,0 +1,628 @@
+"""What the matrix asks of one generated project.
+
+Each check returns what is wrong, one line a finding, and nothing where all is well.
+"""
+
+import ast
+import configparser
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ruff
+import uv
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from python_patterns import programs, tally
+from python_patterns.render import FAMILY_ROOT, render, set_times_by_content
+
+# Packages as they were on this day, so that all environments, on all machines and in
+# all runs, hold the same versions. Move it on when the templates' lower bounds move.
+PACKAGES_UNTIL = "2026-11-24"
+
+# Tests that may be skipped: parts of their ids, each with the reason why.
+EXPECTED_SKIPS: Mapping[str, str] = {}
+
+# GitHub's ${{ }} is no Jinja, and HTML templates of a site are.
+LEFTOVER_TAG = re.compile(r"(?<!\$)\{\{|\{%|\{#")
+# In Python a doubled brace is what an f-string needs to show one.
+LEFTOVER_TAG_PYTHON = re.compile(r"(?<!\$)\{\{ [\w.]+ (\}\}|\|)|\{% |\{# ")
+TESTS = re.compile(r"(^|/)(tests/|test_[^/]*\.py$|conftest\.py$)")
+
+
+# --- Tier 1: the files ----------------------------------------------------------------
+
+
+def _files(tree: Path) -> list[Path]:
+    return sorted(path for path in tree.rglob("*") if path.is_file())
+
+
+def _python_files(tree: Path) -> list[Path]:
+    return [path for path in _files(tree) if path.suffix in {".py", ".pyi"}]
+
+
+def _load(path: Path, text: str) -> None:
+    """Parse a file as what its name says it is."""
+    match path.suffix:
+        case ".py" | ".pyi":
+            ast.parse(text)
+        case ".toml":
+            tomllib.loads(text)
+        case ".yml" | ".yaml":
+            list(yaml.safe_load_all(text))
+        case ".json":
+            json.loads(text)
+
+
+def _scars(path: Path, text: str) -> Iterator[str]:
+    tag = LEFTOVER_TAG_PYTHON if path.suffix == ".py" else LEFTOVER_TAG
+    for number, line in enumerate(text.split("\n"), start=1):
+        if path.suffix != ".html" and (found := tag.search(line)):
+            yield f"{number}: leftover template tag {found[0].strip()!r}"
+        if line != line.rstrip():
+            yield f"{number}: trailing whitespace"
+    if "\n\n\n\n" in text:
+        line_number = text[: text.index("\n\n\n\n")].count("\n") + 2
+        yield f"{line_number}: three blank lines or more"
+    if text and (not text.endswith("\n") or text.endswith("\n\n")):
+        yield f"{text.count(chr(10))}: does not end in exactly one newline"
+
+
+def file_errors(tree: Path) -> list[str]:
+    """Find leftover tags, scars of rendering, and files that do not parse.
+
+    Args:
+        tree: The project's directory.
+    """
+    errors = []
+    for path in _files(tree):
+        name = path.relative_to(tree)
+        try:
+            text = path.read_bytes().decode()
+        except UnicodeDecodeError:
+            continue  # an image or a model
+        errors += [f"{name}:{scar}" for scar in _scars(path, text)]
+        try:
+            _load(path, text)
+        except (SyntaxError, ValueError, yaml.YAMLError) as error:
+            errors.append(
+                f"{name}: {type(error).__name__}: {' '.join(str(error).split())}"
+            )
+    if not _python_files(tree):
+        errors.append("no Python file was rendered")
+    return errors
+
+
+def render_errors(
+    answers: Mapping[str, str] | None, tree: Path, template: Path
+) -> tuple[list[str], float, float]:
+    """Render a project and read its files; for a process pool.
+
+    Args:
+        answers: What to render it from; missing for a tree that is there already.
+        tree: The project's directory. It is removed where rendering fails.
+        template: A plain copy of the family.
+
+    Returns:
+        The findings, and the seconds taken, by the clock and of the processor.
+    """
+    start, used = time.monotonic(), time.process_time()
+    errors = []
+    if answers is not None:
+        try:
+            render(answers, tree, template=template)
+        except Exception as error:  # noqa: BLE001 - whatever copier raises is a finding
+            # What was half rendered would only add findings that follow from this one.
+            shutil.rmtree(tree, ignore_errors=True)
+            text = " ".join(str(error).split())
+            errors = [f"not rendered: {type(error).__name__}: {text}"]
+    else:
+        set_times_by_content(tree)
+    if not errors:
+        errors = file_errors(tree)
+    return errors, time.monotonic() - start, time.process_time() - used
+
+
+def ruff_errors(trees: Sequence[Path], root: Path, log: Path) -> dict[Path, list[str]]:
+    """Lint and check the format of many projects with one call each.
+
+    Each project obeys its own configuration. Files that ruff does not look at are
+    findings too: it passes over ignored directories in silence.
+
+    Args:
+        trees: The projects' directories, all directly in ``root``.
+        root: The directory that ruff is called on.
+        log: File for ruff's own output.
+
+    Returns:
+        The findings of each tree, also where there are none.
+    """
+    errors: dict[Path, list[str]] = {tree: [] for tree in trees}
+
+    def call(*arguments: str) -> str:
+        command = [ruff.find_ruff_bin(), *arguments, "."]
+        done = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, check=False
+        )
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}\n")
+        if not done.stdout:  # findings are an exit status too, broken files another
+            raise RuntimeError(f"ruff failed with {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def add(file: str, message: str) -> None:
+        name = Path(file).relative_to(root.resolve())
+        if (tree := root / name.parts[0]) in errors:
+            errors[tree].append(f"{Path(*name.parts[1:])}{message}")
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    for found in json.loads(call("check", "--no-cache", "--output-format", "json")):
+        row = (found["location"] or {}).get("row", 0)
+        add(found["filename"], f":{row}: {found['code']} {found['message']}")
+    for found in json.loads(
+        call("format", "--check", "--no-cache", "--output-format", "json")
+    ):
+        add(found["filename"], f": not formatted, {found['message'].lower()}")
+    seen = {Path(line) for line in call("check", "--show-files").splitlines()}
+    for tree in trees:
+        for path in _python_files(tree.resolve()):
+            if path not in seen:
+                add(str(path), ": ruff passed over this file")
+    return errors
+
+
+# --- Environments ---------------------------------------------------------------------
+
+
+class EnvironmentFailedError(Exception):
+    """An environment could not be made of what a project declares."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a project says it needs.
+
+    Attributes:
+        main: Requirements of the program.
+        dev: Requirements of its tests and checks, without those of ``main``.
+        arguments: What makes ``uv pip install`` install both.
+    """
+
+    main: tuple[str, ...]
+    dev: tuple[str, ...]
+    arguments: tuple[str, ...]
+
+    def names(self, *, dev: bool) -> set[str]:
+        """Names of the distributions that the program, or its tests too, may use."""
+        wanted = self.main + self.dev if dev else self.main
+        return {canonicalize_name(Requirement(text).name) for text in wanted}
+
+
+def _pyproject(tree: Path) -> dict[str, Any]:
+    path = tree / "pyproject.toml"
+    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def _requirements(path: Path) -> list[str]:
+    """Read a requirements file with the files that it includes."""
+    found = []
+    for raw in path.read_text("utf-8").splitlines():
+        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        if line.startswith("-r"):
+            found += _requirements(path.parent / line[2:].strip())
+        elif line:
+            found.append(line)
+    return found
+
+
+def declared(tree: Path) -> Declared:
+    """Read what a project declares, in ``pyproject.toml`` or in requirements files.
+
+    Args:
+        tree: The project's directory.
+
+    Raises:
+        ValueError: It declares nothing.
+    """
+    config = _pyproject(tree)
+    if "project" in config:
+        main = config["project"].get("dependencies", [])
+        dev = config.get("dependency-groups", {}).get("dev", [])
+        return Declared(tuple(main), tuple(dev), (*main, *dev))
+    if (tree / "requirements.txt").is_file():
+        main = _requirements(tree / "requirements.txt")
+        dev_file = tree / "requirements-dev.txt"
+        every = _requirements(dev_file) if dev_file.is_file() else main
+        file = dev_file.name if dev_file.is_file() else "requirements.txt"
+        dev = [text for text in every if text not in main]
+        return Declared(tuple(main), tuple(dev), ("-r", file))
+    raise ValueError("neither [project] in pyproject.toml nor requirements.txt")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with what one set of declarations brings.
+
+    Attributes:
+        directory: Where it lies.
+        providers: By importable name, the distributions that bring it.
+    """
+
+    directory: Path
+    providers: Mapping[str, Sequence[str]]
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.directory / "bin" / "python"
+
+
+def clean_variables(environment: Path) -> dict[str, str]:
+    """Make the environment variables that a project's own tools see.
+
+    What the caller's shell holds (settings, tokens, paths of Python) must not decide
+    whether a cell passes.
+
+    Args:
+        environment: The virtual environment that comes first on ``PATH``.
+    """
+    kept = ("HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
+    variables = {name: os.environ[name] for name in kept if name in os.environ}
+    variables["PATH"] = f"{environment / 'bin'}{os.pathsep}{os.defpath}"
+    variables["VIRTUAL_ENV"] = str(environment)
+    return variables
+
+
+def uv_variables() -> dict[str, str]:
+    """Make the environment variables for uv: the caller's, with its settings of uv."""
+    variables = {**os.environ, "UV_NO_PROGRESS": "1", "UV_QUIET": "1"}
+    for name in ("VIRTUAL_ENV", "PYTHONPATH"):
+        variables.pop(name, None)
+    return variables
+
+
+def environment(tree: Path, cache: Path, python: str, log: Path) -> Environment:
+    """Give the environment of a project, made where no equal project had one.
+
+    It holds what the project itself declares and nothing else: a superset would hide
+    a missing declaration.
+
+    Args:
+        tree: The project's directory.
+        cache: Directory that environments are kept in.
+        python: Version, as ``uv venv --python`` takes it.
+        log: File for the output of uv.
+
+    Raises:
+        EnvironmentFailedError: Its declarations cannot be installed.
+        ValueError: It declares nothing.
+    """
+    needs = declared(tree)
+    wanted = [python, PACKAGES_UNTIL, *sorted(needs.main), "dev", *sorted(needs.dev)]
+    key = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
+    directory = cache / "environments" / key
+    complete = directory / "providers.json"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with directory.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.is_file():
+            shutil.rmtree(directory, ignore_errors=True)
+            _create_environment(directory, needs, tree, python, log)
+    return Environment(directory, json.loads(complete.read_text("utf-8")))
+
+
+def _create_environment(
+    directory: Path, needs: Declared, tree: Path, python: str, log: Path
+) -> None:
+    interpreter = str(directory / "bin" / "python")
+    # This very interpreter where it will do: it need not be found, nor fetched.
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    base = sys.executable if python == running else python
+    list_providers = (
+        "import importlib.metadata as m, json; "
+        "print(json.dumps(m.packages_distributions()))"
+    )
+    uv_bin = uv.find_uv_bin()
+    until = ("--exclude-newer", PACKAGES_UNTIL)
+    output = ""
+    for place, command in (
+        (FAMILY_ROOT, (uv_bin, "venv", "--no-project", "--python", base, directory)),
+        (tree, (uv_bin, "pip", "install", *until, "-p", interpreter, *needs.arguments)),
+        (tree, (interpreter, "-c", list_providers)),
+    ):
+        done = programs.run(
+            tuple(map(str, command)), directory=place, variables=uv_variables(), log=log
+        )
+        if done.code != 0:
+            raise EnvironmentFailedError(
+                f"no environment: {' '.join(done.output.split())}"
+            )
+        output = done.output
+    (directory / "providers.json").write_text(output, encoding="utf-8")
+
+
+# --- Tier 2: imports and types --------------------------------------------------------
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.lineno, node.module
+
+
+def declaration_errors(
+    tree: Path, needs: Declared, providers: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Find imports that work only because some other package brings them along.
+
+    Args:
+        tree: The project's directory.
+        needs: What it declares.
+        providers: By importable name, the distributions that bring it.
+    """
+    roots = [tree, tree / "src"]
+    own = {path.stem for root in roots if root.is_dir() for path in root.iterdir()}
+    errors = []
+    for path in _python_files(tree):
+        name = path.relative_to(tree).as_posix()
+        allowed = needs.names(dev=bool(TESTS.search(name)))
+        for line, module in _imports(ast.parse(path.read_bytes())):
+            top = module.partition(".")[0]
+            if top in own or top in sys.stdlib_module_names:
+                continue
+            found = {canonicalize_name(text) for text in providers.get(top, ())}
+            if not found & allowed:
+                source = (
+                    f"of {' or '.join(sorted(found))}" if found else "of nothing known"
+                )
+                errors.append(
+                    f"{name}:{line}: imports {top} {source}, which is not declared"
+                )
+    return errors
+
+
+def contract_errors(tree: Path, environment: Environment, log: Path) -> list[str]:
+    """Check the import contracts, where the project has some.
+
+    Args:
+        tree: The project's directory.
+        environment: The project's environment.
+        log: File for the tool's output.
+    """
+    contracts = (
+        _pyproject(tree).get("tool", {}).get("importlinter", {}).get("contracts")
+    )
+    if not contracts:
+        return []
+    done = programs.run(
+        (environment.directory / "bin" / "lint-imports", "--no-cache"),
+        directory=tree,
+        variables=_project_variables(tree, environment),
+        log=log,
+    )
+    if done.code == 0 and f"{len(contracts)} kept, 0 broken" in done.output:
+        return []
+    broken = [line for line in done.output.splitlines() if line.endswith(" BROKEN")]
+    chains = [line.strip() for line in done.output.splitlines() if " -> " in line]
+    return [f"contract: {line}" for line in [*broken, *chains] or [done.last_line]]
+
+
+def _project_variables(tree: Path, environment: Environment) -> dict[str, str]:
+    """Make a src layout importable without an installation.
+
+    Projects with the same declarations share an environment, so none of them may be
+    installed into it. The installed wheel is tier 4.
+    """
+    variables = clean_variables(environment.directory)
+    if (tree / "src").is_dir():
+        variables |= {"PYTHONPATH": str(tree / "src"), "MYPYPATH": "src"}
+    return variables
+
+
+def _mypy_targets(tree: Path) -> tuple[list[str], str]:
+    """Say what to pass to mypy, and give the text of its configuration."""
+    section: Mapping[str, Any] = _pyproject(tree).get("tool", {}).get("mypy", {})
+    if (tree / "mypy.ini").is_file():
+        parser = configparser.ConfigParser()
+        parser.read(tree / "mypy.ini", encoding="utf-8")
+        section = dict(parser["mypy"]) if "mypy" in parser else {}
+    targets = {"files", "packages", "modules"}
+    settings = {key: section[key] for key in section if key not in targets}
+    return [] if targets & set(section) else ["."], json.dumps(settings, sort_keys=True)
+
+
+def type_errors(
+    tree: Path, environment: Environment, lane: Path, log: Path
+) -> tuple[list[str], float]:
+    """Run the project's own mypy, with its own configuration.
+
+    A cold cache makes nearly all of mypy's time. So the environment is reached by a
+    path that is the same for all projects of a lane, and its cache serves them all:
+    mypy compares times, sizes and hashes of the sources, and the modules that were
+    missing. A cache has one writer, its lane, and one configuration.
+
+    Args:
+        tree: The project's directory; its files have times from their content.
+        environment: The project's environment.
+        lane: Directory that only the caller uses at this time.
+        log: File for mypy's output.
+
+    Returns:
+        The findings, and the processor seconds taken.
+    """
+    targets, settings = _mypy_targets(tree)
+    stable = lane / "environment"
+    stable.unlink(missing_ok=True)
+    stable.symlink_to(environment.directory)
+    key = hashlib.sha256(settings.encode()).hexdigest()[:12]
+    done = programs.run(
+        (
+            *(stable / "bin" / "python", "-P", "-m", "mypy"),
+            *("--cache-dir", lane / f"mypy-{key}"),
+            *targets,
+        ),
+        directory=tree,
+        variables={**_project_variables(tree, environment), "NO_COLOR": "1"},
+        log=log,
+    )
+    errors = [line for line in done.output.splitlines() if ": error:" in line]
+    if not errors and not re.search(r"no issues found in [1-9]", done.output):
+        errors = [f"mypy ended with {done.code}: {done.last_line}"]
+    return errors, done.processor_seconds
+
+
+# --- Tier 3: the project's own tests --------------------------------------------------
+
+
+def own_test_errors(
+    tree: Path,
+    environment: Environment,
+    variables: Mapping[str, str],
+    directory: Path,
+    log: Path,
+) -> tuple[list[str], float]:
+    """Run the project's own tests, and count them.
+
+    Args:
+        tree: The project's directory.
+        environment: The project's environment.
+        variables: URLs of servers and the like.
+        directory: An empty or missing directory for the counting plugin.
+        log: File for pytest's output.
+
+    Returns:
+        The findings, and the processor seconds taken.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    # Alone in its directory: beside the family's other modules it would make them
+    # importable for the project.
+    plugin = directory / "python_patterns_tally.py"
+    shutil.copy(tally.__file__, plugin)
+    result = directory / "tally.json"
+    project = _project_variables(tree, environment)
+    paths = [str(plugin.parent), project.get("PYTHONPATH", "")]
+    done = programs.run(
+        (
+            *(environment.python, "-m", "pytest"),
+            *("-p", plugin.stem, "-p", "no:cacheprovider"),
+        ),
+        directory=tree,
+        variables={
+            **project,
+            **variables,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            tally.RESULT_VARIABLE: str(result),
+        },
+        log=log,
+    )
+    if not result.is_file():
+        message = f"the tests died with {done.code}: {done.last_line}"
+        return [message], done.processor_seconds
+    counted = json.loads(result.read_text("utf-8"))
+    return list(_tally_errors(counted, done)), done.processor_seconds
+
+
+def _tally_errors(counted: Mapping[str, Any], done: programs.Outcome) -> Iterator[str]:
+    reasons: Mapping[str, str] = counted["reasons"]
+    outcomes: Mapping[str, str] = counted["outcomes"]
+    bad = 0
+    for test, outcome in outcomes.items():
+        expected = any(part in test for part in EXPECTED_SKIPS)
+        if outcome == "failed" or (outcome == "skipped" and not expected):
+            bad += 1
+            yield f"{test} {outcome}: {reasons.get(test, '')}"
+    missing = [test for test in counted["collected"] if test not in outcomes]
+    for test in (*missing, *counted["deselected"]):
+        bad += 1
+        yield f"{test} did not run"
+    if not counted["collected"]:
+        bad += 1
+        yield "no test was found"
+    if done.code != 0 and not bad:
+        yield f"pytest ended with {done.code}: {done.last_line}"
+
+
+# --- Tier 4: the wheel ----------------------------------------------------------------
+
+
+def is_package(tree: Path) -> bool:
+    """Say whether a project is built and installed."""
+    return "build-system" in _pyproject(tree)
+
+
+def wheel_errors(
+    tree: Path, environment: Environment, directory: Path, log: Path
+) -> tuple[list[str], float]:
+    """Build the wheel, look into it, and import it where there is no source tree.
+
+    Args:
+        tree: The project's directory.
+        environment: The project's environment; the wheel is not installed into it.
+        directory: An empty or missing directory for the wheel and its installation.
+        log: File for the tools' output.
+
+    Returns:
+        The findings, and the processor seconds taken.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    target = directory / "installed"
+    target.mkdir(parents=True)
+    uv_bin = uv.find_uv_bin()
+    variables = uv_variables()
+    build = (uv_bin, "build", "--wheel", "--out-dir", directory)
+    built = programs.run(build, directory=tree, variables=variables, log=log)
+    wheels = list(directory.glob("*.whl"))
+    if built.code != 0 or len(wheels) != 1:
+        return [f"no wheel: {built.last_line}"], built.processor_seconds
+
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        inside = set(wheel.namelist())
+    sources = tree / "src"
+    expected = {
+        path.relative_to(sources).as_posix()
+        for path in _files(sources)
+        if "__pycache__" not in path.parts
+    }
+    errors = [f"{name} is not in the wheel" for name in sorted(expected - inside)]
+
+    install = (uv_bin, "pip", "install", "--no-deps", "--target", target)
+    python = ("-p", environment.python)
+    installed = programs.run(
+        (*install, *python, wheels[0]),
+        directory=directory,
+        variables=variables,
+        log=log,
+    )
+    packages = sorted(
+        {name.split("/")[0] for name in inside if name.endswith("/main.py")}
+    )
+    if not packages:
+        errors.append("the wheel has no main.py in its package")
+    imports = "; ".join(f"import {package}.main as m" for package in packages)
+    check = f"{imports}; assert m.__file__.startswith({str(target)!r}), m.__file__"
+    imported = programs.run(
+        (environment.python, "-P", "-c", check),
+        directory=directory,
+        variables={**clean_variables(environment.directory), "PYTHONPATH": str(target)},
+        log=log,
+    )
+    steps = (built, installed, imported)
+    errors += [f"wheel: {step.last_line}" for step in steps if step.code != 0]
+    return errors, sum(step.processor_seconds for step in steps)

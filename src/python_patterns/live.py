@@ -1,0 +1,289 @@
+"""Run a generated project as its README says, each program as a process of its own.
+
+What to run is read from the project's README, and what it can be told from its
+``.env.example``: so both are tested, and nothing here knows a framework.
+"""
+
+import contextlib
+import http.client
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from python_patterns import checks, programs
+
+START_SECONDS = 30
+STOP_SECONDS = 25
+
+# Lines of the README that bring tools and servers: here they are brought otherwise.
+PROVIDED = re.compile(r"uv sync|python -m venv|pip install|docker ")
+SETTING = re.compile(r"^# ([A-Z_]+)=(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What a project's README tells to run.
+
+    Attributes:
+        prepare: What to run once before the first start.
+        server: Starts the server.
+        worker: Starts a worker; empty where there is none.
+    """
+
+    prepare: tuple[tuple[str, ...], ...]
+    server: tuple[str, ...]
+    worker: tuple[str, ...]
+
+
+def commands(tree: Path) -> Commands:
+    """Read what a project's README tells to run.
+
+    Args:
+        tree: The project's directory.
+
+    Raises:
+        ValueError: The README does not say how to start.
+    """
+    text = (tree / "README.md").read_text("utf-8")
+    start = re.search(r"^## Start$.*?^```console\n(.*?)^```$", text, re.M | re.S)
+    if start is None:
+        raise ValueError(f"{tree / 'README.md'} does not say how to start.")
+
+    def words(line: str) -> tuple[str, ...]:
+        return tuple(shlex.split(line.removeprefix("uv run "), comments=True))
+
+    lines = [line for line in start[1].splitlines() if not PROVIDED.match(line)]
+    *prepare, server = map(words, lines)
+    worker = re.search(r"^(uv run )?celery .* worker\b.*$", text, re.MULTILINE)
+    return Commands(
+        tuple(prepare),
+        tuple(word for word in server if word != "--reload"),
+        words(worker[0]) if worker else (),
+    )
+
+
+def settings(tree: Path) -> dict[str, str]:
+    """Read a project's settings and their defaults from its ``.env.example``.
+
+    Args:
+        tree: The project's directory; a project without the file has no settings.
+    """
+    example = tree / ".env.example"
+    return dict(SETTING.findall(example.read_text("utf-8"))) if example.exists() else {}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project with all it needs to run.
+
+    Attributes:
+        tree: Its directory.
+        environment: Its virtual environment.
+        variables: The whole environment of its programs.
+        commands: What its README tells to run.
+        logs: Directory for what its programs write.
+    """
+
+    tree: Path
+    environment: Path
+    variables: Mapping[str, str]
+    commands: Commands
+    logs: Path
+
+    def command(self, words: Sequence[str]) -> list[str]:
+        """Take the program of a command from the project's environment."""
+        return [str(self.environment / "bin" / words[0]), *words[1:]]
+
+    def run(self, words: Sequence[str]) -> str:
+        """Run a program to its end and return its output.
+
+        Raises:
+            RuntimeError: It fails, or takes two minutes.
+        """
+        done = programs.run(
+            self.command(words),
+            directory=self.tree,
+            variables=self.variables,
+            log=self.logs / "run.log",
+            seconds=120,
+        )
+        if done.code != 0:
+            raise RuntimeError(f"{shlex.join(words)} ended with {done.code}: {done}")
+        return done.output
+
+    def prepare(self) -> None:
+        """Do what the README tells to do before the first start.
+
+        Raises:
+            RuntimeError: One of the commands fails.
+        """
+        for words in self.commands.prepare:
+            self.run(words)
+
+    @contextmanager
+    def server(
+        self, path: str = "/health/ready"
+    ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+        """Run the server.
+
+        Args:
+            path: Asked until the answer is 200.
+
+        Yields:
+            Its process, and its port on 127.0.0.1.
+
+        Raises:
+            RuntimeError: It ends, or does not answer in time.
+        """
+        port = free_port()
+        words = (*self.commands.server, "--port", str(port))
+        with self.running(words, self.logs / "server.log") as process:
+            wait_until(lambda: answers(port, path, process), "the server's answer")
+            yield process, port
+
+    def worker(
+        self, *options: str
+    ) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+        """Run a worker, with these options added to what the README says."""
+        words = (*self.commands.worker, *options)
+        return self.running(words, self.logs / "worker.log")
+
+    @contextmanager
+    def running(
+        self, words: Sequence[str], log: Path
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a program in a process group of its own, until the block ends.
+
+        Args:
+            words: The command.
+            log: File that its output is appended to.
+
+        Yields:
+            Its process.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                self.command(words),
+                cwd=self.tree,
+                env=dict(self.variables),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            kill(process)
+
+
+def make(
+    tree: Path,
+    *,
+    cache: Path,
+    python: str,
+    logs: Path,
+    variables: Mapping[str, str],
+) -> Project:
+    """Give a rendered project its environment.
+
+    Args:
+        tree: The project's directory.
+        cache: Directory that environments are kept in, as for the matrix.
+        python: Version, as uv takes it.
+        logs: Directory for what its programs write.
+        variables: Settings that differ from the defaults.
+
+    Raises:
+        checks.EnvironmentFailedError: Its declarations cannot be installed.
+        ValueError: It declares nothing, or does not say how to start.
+    """
+    found = checks.environment(tree, cache, python, logs / "environment.log")
+    own = checks.clean_variables(found.directory) | dict(variables)
+    # As in the matrix: environments are shared, so nothing is installed into them.
+    own["PYTHONPATH"] = os.pathsep.join(map(str, (tree / "src", tree)))
+    return Project(tree, found.directory, own, commands(tree), logs)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on at this time."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int, path: str, process: subprocess.Popen[bytes]) -> bool:
+    """Say whether a server answers a GET with 200.
+
+    Args:
+        port: Its port on 127.0.0.1.
+        path: What is asked for.
+        process: The server.
+
+    Raises:
+        RuntimeError: The server has ended.
+    """
+    if process.poll() is not None:
+        raise RuntimeError(f"The server ended with {process.returncode}.")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def wait_until(
+    is_so: Callable[[], bool],
+    what: str,
+    *,
+    seconds: float = START_SECONDS,
+    pause: float = 0.1,
+) -> None:
+    """Ask until the answer is yes.
+
+    Args:
+        is_so: What to ask.
+        what: What is waited for, for the message.
+        seconds: How long to go on.
+        pause: Seconds between two questions.
+
+    Raises:
+        TimeoutError: The answer was no all the time.
+    """
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Waited {seconds} s for {what}.")
+        time.sleep(pause)
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """Send SIGTERM to a program and wait for its end.
+
+    Returns:
+        Its exit status; negative for a signal.
+
+    Raises:
+        subprocess.TimeoutExpired: It goes on for longer than 25 seconds.
+    """
+    process.send_signal(signal.SIGTERM)
+    return process.wait(STOP_SECONDS)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program that has not ended yet, with all that it started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

