@@ -1,0 +1,102 @@
+"""What generated projects forbid is caught by their own checks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from python_patterns.render import render
+
+
+def lint_imports(project: Path, *, src: bool) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"],
+        cwd=project,
+        env={"PYTHONPATH": str(project / "src" if src else project)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+VIOLATIONS = {
+    "a route imports a repository": (
+        {"layout": "layer"},
+        "app/routes/products.py",
+        "from app.repositories.products import ProductRepository",
+    ),
+    "a service imports a route": (
+        {"layout": "layer"},
+        "app/services/products.py",
+        "from app.routes.products import router",
+    ),
+    "a repository imports a service": (
+        {"layout": "layer", "size": "large"},
+        "src/my_service/repositories/products.py",
+        "from my_service.services.products import ProductService",
+    ),
+    "a large route imports a repository": (
+        {"layout": "layer", "size": "large"},
+        "src/my_service/api/products.py",
+        "from my_service.repositories.users import UserRepository",
+    ),
+    "a feature's route imports its repository": (
+        {"layout": "feature"},
+        "app/products/routes.py",
+        "from app.products.repository import ProductRepository",
+    ),
+    "a feature's route imports another's repository": (
+        {"layout": "feature", "size": "large"},
+        "src/my_service/products/routes.py",
+        "from my_service.users.repository import UserRepository",
+    ),
+    "a feature's model imports its service": (
+        {"layout": "feature", "size": "large"},
+        "src/my_service/users/models.py",
+        "from my_service.users.service import UserService",
+    ),
+    "a job imports a route": (
+        {"layout": "layer", "worker": "celery"},
+        "app/jobs/users.py",
+        "from app.routes.users import router",
+    ),
+    "a service of checks imports a route": (
+        {"database": "none", "layout": "feature"},
+        "app/checks/service.py",
+        "from app.checks.routes import router",
+    ),
+    "a model's service imports a route": (
+        {"purpose": "ml"},
+        "app/services/predictions.py",
+        "from app.routes.predictions import router",
+    ),
+}
+
+
+@pytest.mark.parametrize("violation", VIOLATIONS)
+def test_an_import_against_the_layers_is_caught(tmp_path: Path, violation: str) -> None:
+    answers, module, line = VIOLATIONS[violation]
+    project = render(answers, tmp_path / "project")
+    src = answers.get("size") == "large"
+    assert lint_imports(project, src=src).returncode == 0
+
+    path = project / module
+    path.write_text(f"{path.read_text('utf-8')}\n{line}\n", "utf-8")
+
+    result = lint_imports(project, src=src)
+    assert result.returncode == 1
+    assert "BROKEN" in result.stdout
+
+
+def test_a_new_feature_is_under_the_contracts_too(tmp_path: Path) -> None:
+    project = render({"layout": "feature"}, tmp_path / "project")
+    feature = project / "app" / "orders"
+    feature.mkdir()
+    (feature / "__init__.py").touch()
+    (feature / "repository.py").write_text("ORDERS = 0\n", "utf-8")
+    (feature / "routes.py").write_text(
+        "from app.orders.repository import ORDERS\n", "utf-8"
+    )
+
+    assert lint_imports(project, src=False).returncode == 1

@@ -1,0 +1,214 @@
+"""Answers: what follows from what, and what is refused, in one clear sentence."""
+
+import ast
+import json
+import keyword
+import re
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from python_patterns.cells import load_config
+from python_patterns.render import FAMILY_ROOT, render
+
+CONFIG = load_config(FAMILY_ROOT)
+VARIANTS = sorted((FAMILY_ROOT / "variants").glob("*.yml"))
+
+
+def recorded(project: Path) -> dict[str, Any]:
+    answers: dict[str, Any] = yaml.safe_load(
+        (project / ".copier-answers.yml").read_text("utf-8")
+    )
+    return answers
+
+
+def files(project: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(project)): path.read_bytes()
+        for path in project.rglob("*")
+        if path.is_file() and path.name != ".copier-answers.yml"
+    }
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        ({}, {"size": "medium", "concurrency": "async", "database": "sqlite"}),
+        ({}, {"worker": "none", "layout": "layer", "framework": "fastapi"}),
+        ({"workload": "cpu"}, {"concurrency": "sync"}),
+        ({"async_team": False}, {"concurrency": "sync"}),
+        ({"infrastructure": ["redis"]}, {"worker": "celery"}),
+        ({"infrastructure": ["postgresql"]}, {"database": "postgresql"}),
+        ({"purpose": "ml"}, {"database": "none", "concurrency": "async"}),
+        ({"purpose": "ml", "workload": "cpu"}, {"concurrency": "sync"}),
+        ({"size": "large"}, {"layout": "feature"}),
+    ],
+)
+def test_defaults_follow_from_what_was_answered(
+    tmp_path: Path, context: Mapping[str, Any], expected: Mapping[str, str]
+) -> None:
+    answers = recorded(render(context, tmp_path / "project"))
+
+    assert {name: answers[name] for name in expected} == expected
+
+
+def test_every_variant_is_a_preset() -> None:
+    names = [path.stem for path in VARIANTS]
+
+    assert sorted(CONFIG["presets"]["default"]) == sorted(["custom", *names])
+    assert list(CONFIG["preset"]["choices"].values()) == CONFIG["presets"]["default"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda path: path.stem)
+def test_a_preset_and_its_file_give_the_same_project(
+    tmp_path: Path, variant: Path
+) -> None:
+    answers = yaml.safe_load(variant.read_text("utf-8"))
+    by_name = render({"preset": variant.stem}, tmp_path / "name")
+    by_file = render(answers, tmp_path / "file")
+
+    assert files(by_name) == files(by_file)
+    assert answers.items() <= recorded(by_name).items()
+
+
+@pytest.mark.parametrize(
+    ("answer", "value", "sentence"),
+    [
+        ("project_slug", "class", '"class" is taken by Python'),
+        ("project_slug", "json", '"json" is taken by Python'),
+        ("project_slug", "fastapi", '"fastapi" is taken'),
+        ("project_slug", "app", '"app" is taken'),
+        ("project_slug", "con", '"con" is taken'),
+        ("project_slug", "my-shop", '"my-shop" is no package name'),
+        ("project_slug", "", '"" is no package name'),
+        ("project_slug", "../evil", '"../evil" is no package name'),
+        ("project_slug", "a" * 41, "is no package name"),
+        ("project_slug", "a" * 300, "is no package name"),
+        ("project_slug", "shop\n", "is no package name"),
+        ("project_slug", "9lives", "is no package name"),
+        ("project_slug", "cafe\u0301", "is no package name"),
+        ("project_slug", "\N{PILE OF POO}", "is no package name"),
+        ("project_slug", "{{ 7*7 }}", "is no package name"),
+        ("project_name", "", "The project name is empty"),
+        ("project_name", " ", "The project name is empty"),
+        ("project_name", "n" * 300, "The project name has 300 characters"),
+        ("project_name", "two\nlines", "The project name holds a line break"),
+        ("project_name", "bell\a", "another control character"),
+        ("project_name", "{{ 7*7 }}", "The project name holds a template tag"),
+        ("description", "{% raw %}", "The description holds a template tag"),
+        ("description", "two\u2028lines", "The description holds a line break"),
+        ("author_name", "{# no #}", "The author holds a template tag"),
+        ("author_email", "nobody", '"nobody" is no e-mail address'),
+        ("author_email", 'a"b@example.com', "is no e-mail address"),
+        ("author_email", "ada@example.com\n", "is no e-mail address"),
+        ("preset", "nonsense", "There is no preset"),
+        ("size", "huge", "huge"),
+    ],
+)
+def test_a_bad_answer_is_refused_and_nothing_is_written(
+    tmp_path: Path, answer: str, value: str, sentence: str
+) -> None:
+    project = tmp_path / "project"
+
+    with pytest.raises(ValueError, match=re.escape(sentence)) as refusal:
+        render({answer: value}, project)
+
+    assert "\n" not in str(refusal.value).strip()
+    assert not project.exists() or not files(project)
+
+
+def test_async_is_not_to_be_had_for_computing(tmp_path: Path) -> None:
+    answers = {"workload": "cpu", "concurrency": "async"}
+
+    with pytest.raises(ValueError, match="computing would block the event loop"):
+        render(answers, tmp_path / "project")
+
+
+def test_reserved_names_are_those_of_python() -> None:
+    source = (FAMILY_ROOT / "includes" / "reserved_names.jinja").read_text("utf-8")
+    names = set(source.split("{% set reserved_names %}")[1].split())
+    python = {
+        name
+        for name in {*keyword.kwlist, *keyword.softkwlist, *sys.stdlib_module_names}
+        if re.fullmatch(r"[a-z][a-z0-9_]*", name)
+    }
+
+    assert python <= names
+
+
+# A line that people might write, and what they might paste.
+TEXT = st.one_of(
+    st.text(min_size=1, max_size=90),
+    st.lists(
+        st.sampled_from(
+            ['"', "'", "\\", "`", "$", "#", "<b>", "&", ": ", "- ", "%", "{", "}", "é"]
+            + [
+                "\N{PILE OF POO}",
+                "'''",
+                '"""',
+                "\\n",
+                "%s",
+                "${{",
+                "{{",
+                "yes",
+                "*",
+                "!",
+            ]
+        ),
+        min_size=1,
+        max_size=8,
+    ).map("".join),
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(name=TEXT, description=TEXT, author=TEXT)
+def test_free_text_is_refused_or_arrives_as_it_was(
+    name: str, description: str, author: str
+) -> None:
+    answers = {"project_name": name, "description": description, "author_name": author}
+    with tempfile.TemporaryDirectory() as directory:
+        project = Path(directory) / "project"
+        try:
+            render(answers, project)
+        except ValueError as refusal:
+            assert "\n" not in str(refusal).strip()  # noqa: PT017
+            return
+
+        pyproject = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+        assert pyproject["project"]["description"] == description
+        assert pyproject["project"]["authors"][0]["name"] == author
+        strings = {
+            node.value
+            for node in ast.walk(
+                ast.parse((project / "app/main.py").read_text("utf-8"))
+            )
+            if isinstance(node, ast.Constant)
+        }
+        assert {name, description} <= strings
+        for path in project.rglob("*"):
+            if path.suffix == ".py":
+                ast.parse(path.read_text("utf-8"))
+            if path.suffix in {".yml", ".yaml"}:
+                yaml.safe_load(path.read_text("utf-8"))
+        assert recorded(project)["project_name"] == name
+
+
+def test_every_choice_says_what_it_is_best_for() -> None:
+    structural = [*CONFIG["structural"]["default"], "workload"]
+    for question in structural:
+        for label in CONFIG[question]["choices"]:
+            assert len(label) > 15, json.dumps(label)
