@@ -37,6 +37,7 @@ PACKAGES_UNTIL = "2026-11-24"
 # Tests that may be skipped: parts of their ids, each with the reason why.
 EXPECTED_SKIPS: Mapping[str, str] = {}
 
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command as run; run()"
 # GitHub's ${{ }} is no Jinja, and HTML templates of a site are.
 LEFTOVER_TAG = re.compile(r"(?<!\$)\{\{|\{%|\{#")
 # In Python a doubled brace is what an f-string needs to show one.
@@ -260,30 +261,52 @@ class Environment:
     Attributes:
         directory: Where it lies.
         providers: By importable name, the distributions that bring it.
+        bytecode: Where its Python keeps compiled modules, if not beside them.
     """
 
     directory: Path
     providers: Mapping[str, Sequence[str]]
+    bytecode: Path | None = None
 
     @property
     def python(self) -> Path:
         """Its interpreter."""
         return self.directory / "bin" / "python"
 
+    def at(self, lane: Path) -> "Environment":
+        """Reach it by a path that is the same for all projects of a lane.
 
-def clean_variables(environment: Path) -> dict[str, str]:
+        The same packages then have the same paths in all environments, and what a lane
+        remembers of them serves the next: types, and bytecode, which Python takes only
+        if size and time of the source are those it was compiled from.
+
+        Args:
+            lane: Directory that only the caller uses at this time.
+        """
+        stable = lane / "environment"
+        if self.directory == stable:
+            return self
+        stable.unlink(missing_ok=True)
+        stable.symlink_to(self.directory)
+        return Environment(stable, self.providers, lane / "bytecode")
+
+
+def clean_variables(environment: Environment) -> dict[str, str]:
     """Make the environment variables that a project's own tools see.
 
     What the caller's shell holds (settings, tokens, paths of Python) must not decide
     whether a cell passes.
 
     Args:
-        environment: The virtual environment that comes first on ``PATH``.
+        environment: The virtual environment, which comes first on ``PATH``.
     """
     kept = ("HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
     variables = {name: os.environ[name] for name in kept if name in os.environ}
-    variables["PATH"] = f"{environment / 'bin'}{os.pathsep}{os.defpath}"
-    variables["VIRTUAL_ENV"] = str(environment)
+    programs_directory = environment.directory / "bin"
+    variables["PATH"] = f"{programs_directory}{os.pathsep}{os.defpath}"
+    variables["VIRTUAL_ENV"] = str(environment.directory)
+    if environment.bytecode:
+        variables["PYTHONPYCACHEPREFIX"] = str(environment.bytecode)
     return variables
 
 
@@ -411,7 +434,8 @@ def contract_errors(tree: Path, environment: Environment, log: Path) -> list[str
     if not contracts:
         return []
     done = programs.run(
-        (environment.directory / "bin" / "lint-imports", "--no-cache"),
+        # Not bin/lint-imports: its first line names the environment's own path.
+        (environment.python, "-c", LINT_IMPORTS, "--no-cache"),
         directory=tree,
         variables=_project_variables(tree, environment),
         log=log,
@@ -429,7 +453,7 @@ def _project_variables(tree: Path, environment: Environment) -> dict[str, str]:
     Projects with the same declarations share an environment, so none of them may be
     installed into it. The installed wheel is tier 4.
     """
-    variables = clean_variables(environment.directory)
+    variables = clean_variables(environment)
     if (tree / "src").is_dir():
         variables |= {"PYTHONPATH": str(tree / "src"), "MYPYPATH": "src"}
     return variables
@@ -452,10 +476,9 @@ def type_errors(
 ) -> tuple[list[str], float]:
     """Run the project's own mypy, with its own configuration.
 
-    A cold cache makes nearly all of mypy's time. So the environment is reached by a
-    path that is the same for all projects of a lane, and its cache serves them all:
-    mypy compares times, sizes and hashes of the sources, and the modules that were
-    missing. A cache has one writer, its lane, and one configuration.
+    A cold cache makes nearly all of mypy's time. A lane's cache serves all its
+    environments: mypy compares times, sizes and hashes of the sources, and the modules
+    that were missing. A cache has one writer, its lane, and one configuration.
 
     Args:
         tree: The project's directory; its files have times from their content.
@@ -467,13 +490,11 @@ def type_errors(
         The findings, and the processor seconds taken.
     """
     targets, settings = _mypy_targets(tree)
-    stable = lane / "environment"
-    stable.unlink(missing_ok=True)
-    stable.symlink_to(environment.directory)
+    environment = environment.at(lane)
     key = hashlib.sha256(settings.encode()).hexdigest()[:12]
     done = programs.run(
         (
-            *(stable / "bin" / "python", "-P", "-m", "mypy"),
+            *(environment.python, "-P", "-m", "mypy"),
             *("--cache-dir", lane / f"mypy-{key}"),
             *targets,
         ),
@@ -620,7 +641,7 @@ def wheel_errors(
     imported = programs.run(
         (environment.python, "-P", "-c", check),
         directory=directory,
-        variables={**clean_variables(environment.directory), "PYTHONPATH": str(target)},
+        variables={**clean_variables(environment), "PYTHONPATH": str(target)},
         log=log,
     )
     steps = (built, installed, imported)

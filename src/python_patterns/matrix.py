@@ -211,6 +211,7 @@ def _check_in_environment(
         try:
             needs = checks.declared(tree)
             environment = checks.environment(tree, options.cache, options.python, log)
+            environment = environment.at(lane.directory)
             if tier == TYPES:
                 errors, used = checks.type_errors(
                     tree, environment, lane.directory, log
