@@ -130,7 +130,7 @@ def test_select_takes_ids() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["wroker=celery"], "There is no structural answer 'wroker': take purpose, "),
+        (["wroker=celery"], "There is no structural answer 'wroker': take framework, "),
         (["worker=celry"], "worker is never 'celry': take none, background, celery."),
         (["nothing"], "There is no cell 'nothing': give a cell's id, or answers "),
         (["size=small", "layout=layer"], "No cell has size=small layout=layer at once"),

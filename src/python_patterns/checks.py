@@ -607,7 +607,8 @@ def wheel_errors(
     target.mkdir(parents=True)
     uv_bin = uv.find_uv_bin()
     variables = uv_variables()
-    build = (uv_bin, "build", "--wheel", "--out-dir", directory)
+    python = ("-p", environment.python)
+    build = (uv_bin, "build", "--wheel", *python, "--out-dir", directory)
     built = programs.run(build, directory=tree, variables=variables, log=log)
     wheels = list(directory.glob("*.whl"))
     if built.code != 0 or len(wheels) != 1:
@@ -624,7 +625,6 @@ def wheel_errors(
     errors = [f"{name} is not in the wheel" for name in sorted(expected - inside)]
 
     install = (uv_bin, "pip", "install", "--no-deps", "--target", target)
-    python = ("-p", environment.python)
     installed = programs.run(
         (*install, *python, wheels[0]),
         directory=directory,
