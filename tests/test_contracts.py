@@ -26,6 +26,16 @@ VIOLATIONS = {
         "app/routes/products.py",
         "from app.repositories.products import ProductRepository",
     ),
+    "a route queries": (
+        {"layout": "layer"},
+        "app/routes/products.py",
+        "from sqlalchemy import select",
+    ),
+    "a feature's route queries": (
+        {"layout": "feature", "size": "large"},
+        "src/my_service/products/routes.py",
+        "from sqlalchemy import select",
+    ),
     "a service imports a route": (
         {"layout": "layer"},
         "app/services/products.py",
