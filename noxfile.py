@@ -29,3 +29,17 @@ def matrix(session: nox.Session) -> None:
     """Render, check and test every combination; arguments select some of them."""
     session.install("--editable", ".", *DEV)
     session.run("python", "-m", "python_patterns.matrix", *session.posargs)
+
+
+@nox.session
+def live(session: nox.Session) -> None:
+    """Run the variants on real servers: HTTP, jobs, killed workers, the contract."""
+    session.install("--editable", ".", *DEV)
+    session.run("pytest", "tests/live", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Print what the template costs, as ratios; ``--quick`` for fewer rounds."""
+    session.install("--editable", ".", *DEV)
+    session.run("python", "-m", "python_patterns.bench", *session.posargs)

@@ -53,7 +53,9 @@ def commands(tree: Path) -> Commands:
         ValueError: The README does not say how to start.
     """
     text = (tree / "README.md").read_text("utf-8")
-    start = re.search(r"^## Start$.*?^```console\n(.*?)^```$", text, re.M | re.S)
+    start = re.search(
+        r"^## Start$.*?^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL
+    )
     if start is None:
         raise ValueError(f"{tree / 'README.md'} does not say how to start.")
 
@@ -116,7 +118,9 @@ class Project:
             seconds=120,
         )
         if done.code != 0:
-            raise RuntimeError(f"{shlex.join(words)} ended with {done.code}: {done}")
+            raise RuntimeError(
+                f"{shlex.join(words)} ended with {done.code}: {done.last_line}"
+            )
         return done.output
 
     def prepare(self) -> None:
@@ -130,12 +134,18 @@ class Project:
 
     @contextmanager
     def server(
-        self, path: str = "/health/ready"
+        self,
+        path: str = "/health/ready",
+        *,
+        pause: float = 0.1,
+        log: Path | None = None,
     ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         """Run the server.
 
         Args:
             path: Asked until the answer is 200.
+            pause: Seconds between two questions.
+            log: File for its output, where that is not among the project's logs.
 
         Yields:
             Its process, and its port on 127.0.0.1.
@@ -145,8 +155,10 @@ class Project:
         """
         port = free_port()
         words = (*self.commands.server, "--port", str(port))
-        with self.running(words, self.logs / "server.log") as process:
-            wait_until(lambda: answers(port, path, process), "the server's answer")
+        with self.running(words, log or self.logs / "server.log") as process:
+            wait_until(
+                lambda: answers(port, path, process), "the server's answer", pause=pause
+            )
             yield process, port
 
     def worker(
@@ -208,7 +220,7 @@ def make(
         ValueError: It declares nothing, or does not say how to start.
     """
     found = checks.environment(tree, cache, python, logs / "environment.log")
-    own = checks.clean_variables(found.directory) | dict(variables)
+    own = checks.clean_variables(found) | dict(variables)
     # As in the matrix: environments are shared, so nothing is installed into them.
     own["PYTHONPATH"] = os.pathsep.join(map(str, (tree / "src", tree)))
     return Project(tree, found.directory, own, commands(tree), logs)

@@ -1,0 +1,418 @@
+"""What the template costs: ratios, each measured side by side in one run.
+
+``python -m python_patterns.bench [--quick]`` or ``nox -s bench -- [--quick]``.
+
+Times depend on the machine, ratios hardly: A and B take turns, and the two values of a
+round are compared. A ratio beyond its limit is shown as such and fails nothing: a busy
+machine would be enough for that. The project is what all the default answers give, in
+an environment of its own declarations, against ``bare_app.py`` in the same one.
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from python_patterns import live, matrix, render
+from python_patterns.cells import load_config
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+BARE = Path(__file__).with_name("bare_app.py")
+BARE_SERVER = ("uvicorn", f"{BARE.stem}:app")
+FRAMEWORKS = "fastapi, sqlalchemy.ext.asyncio"
+CONNECTIONS = 8
+PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": "0" * 64}
+
+# Three users with 200 products.
+FILL = """
+import os
+import sqlite3
+
+path = os.environ["DATABASE_URL"].partition(":///")[2]
+with sqlite3.connect(path) as connection:
+    connection.executemany(
+        "INSERT INTO users (id, email, name, password_hash) VALUES (?, ?, ?, ?)",
+        [(n, f"user{n}@example.com", f"User {n}", "") for n in range(1, 4)],
+    )
+    connection.executemany(
+        "INSERT INTO products (name, description, price_cents, owner_id)"
+        " VALUES (?, ?, ?, ?)",
+        [(f"Product {n}", "A thing." * 10, 100 * n, n % 3 + 1) for n in range(200)],
+    )
+"""
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How long to measure.
+
+    Attributes:
+        slow: Rounds of what takes a second.
+        fast: Rounds of what takes a fraction of it.
+        load: Rounds of requests.
+        load_seconds: How long requests are sent in each of them.
+    """
+
+    slow: int = 7
+    fast: int = 11
+    load: int = 7
+    load_seconds: float = 2.0
+
+
+QUICK = Rounds(slow=3, fast=5, load=3, load_seconds=1.0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was measured of two things, taking turns.
+
+    Attributes:
+        what: What was measured.
+        against: What the second one is.
+        this: Of the template or its project, one value a round.
+        that: Of the second one, in the same rounds.
+        unit: The unit of all values.
+        limit: The ratio's upper limit for times, the lower one for rates.
+    """
+
+    what: str
+    against: str
+    this: Sequence[float]
+    that: Sequence[float]
+    unit: str = "s"
+    limit: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """The median of the rounds' ratios: what slows a whole round cancels out."""
+        pairs = zip(self.this, self.that, strict=True)
+        return statistics.median(this / that for this, that in pairs)
+
+    @property
+    def verdict(self) -> str:
+        """The limit, and whether it is missed."""
+        if self.limit is None:
+            return ""
+        is_rate = self.unit.endswith("/s")
+        kept = self.ratio >= self.limit if is_rate else self.ratio <= self.limit
+        return f"{'>=' if is_rate else '<='} {self.limit}{'' if kept else ' MISSED'}"
+
+
+def take_turns(
+    measures: Sequence[Callable[[], float]], rounds: int
+) -> list[list[float]]:
+    """Measure by turns, after each was called once for nothing.
+
+    Args:
+        measures: Each measures once and returns the result.
+        rounds: How often.
+
+    Returns:
+        For each of the measures its results, one a round.
+    """
+    for measure in measures:
+        measure()
+    results: list[list[float]] = [[] for _ in measures]
+    for number in range(rounds):
+        # Every other round backwards: who comes second finds warmer caches.
+        turns = list(zip(measures, results, strict=True))
+        for measure, found in turns if number % 2 == 0 else reversed(turns):
+            found.append(measure())
+    return results
+
+
+def seconds_of(
+    command: Sequence[str | Path], directory: Path, variables: Mapping[str, str]
+) -> float:
+    """Run a program to its end and return its time by the clock.
+
+    Raises:
+        subprocess.CalledProcessError: It fails.
+    """
+    start = time.perf_counter()
+    subprocess.run(
+        command, cwd=directory, env=dict(variables), check=True, capture_output=True
+    )
+    return time.perf_counter() - start
+
+
+# --- Generation -----------------------------------------------------------------------
+
+
+def plain_template(directory: Path) -> Path:
+    """Give a directory the family's settings but no question: its files are copied.
+
+    Args:
+        directory: Where the files are; ``README.md`` is made where it is missing.
+
+    Returns:
+        ``directory``.
+    """
+    config = load_config(render.FAMILY_ROOT)
+    kept = {name: config[name] for name in ("_min_copier_version", "_envops")}
+    directory.mkdir(exist_ok=True)
+    (directory / "copier.yml").write_text(yaml.safe_dump(kept), encoding="utf-8")
+    (directory / "README.md").touch()
+    return directory
+
+
+def measure_generation(scratch: Path, rounds: Rounds) -> Iterator[Comparison]:
+    """Compare the default project's generation with that of nothing.
+
+    And with copying the same files as they are: what remains is the price of the
+    questions and of the templates.
+    """
+    copied = render.render({}, scratch / "copied")
+    (copied / ".copier-answers.yml").unlink()
+    templates = (
+        render.copy_template(render.FAMILY_ROOT, scratch / "family"),
+        plain_template(scratch / "empty"),
+        plain_template(copied),
+    )
+
+    def copy(template: Path) -> float:
+        destination = scratch / "generated"
+        command = (sys.executable, "-m", "copier", "copy", "--defaults")
+        spent = seconds_of((*command, template, destination), scratch, os.environ)
+        shutil.rmtree(destination)
+        return spent
+
+    measures = [partial(copy, template) for template in templates]
+    ours, empty, same = take_turns(measures, rounds.slow)
+    yield Comparison("generation", "an empty template", ours, empty, limit=1.5)
+    yield Comparison("generation", "its files, only copied", ours, same)
+
+
+# --- The project ----------------------------------------------------------------------
+
+
+def make_projects(scratch: Path) -> tuple[live.Project, live.Project]:
+    """Make the default project with a filled database, and the bare one beside it.
+
+    Returns:
+        The default project, and one that has its environment and its database but
+        serves the bare application.
+    """
+    tree = render.render({}, scratch / "project")
+    scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
+    project = live.make(
+        tree,
+        cache=matrix.DEFAULT_CACHE,
+        python=PYTHON,
+        logs=scratch / "logs",
+        variables={"DATABASE_URL": f"{scheme}:///{scratch / 'bench.db'}"},
+    )
+    project.prepare()
+    project.run(("python", "-c", FILL))
+
+    directory = scratch / "bare"
+    directory.mkdir()
+    shutil.copy(BARE, directory)
+    bare = replace(
+        project,
+        tree=directory,
+        variables={**project.variables, "PYTHONPATH": str(directory)},
+        commands=replace(project.commands, server=BARE_SERVER),
+        logs=scratch / "bare-logs",
+    )
+    return project, bare
+
+
+def in_production(project: live.Project) -> live.Project:
+    """Return the project with the settings of production."""
+    return replace(project, variables={**project.variables, **PRODUCTION})
+
+
+def measure_imports(
+    project: live.Project, bare: live.Project, rounds: Rounds
+) -> Iterator[Comparison]:
+    """Compare the time to import the project with that of its frameworks.
+
+    Each in a fresh interpreter, with its start; bytecode is there already.
+    """
+
+    def importing(one: live.Project, modules: str) -> Callable[[], float]:
+        command = one.command(("python", "-c", f"import {modules}"))
+        return lambda: seconds_of(command, one.tree, one.variables)
+
+    module = project.commands.server[-1].partition(":")[0]
+    ours, fastapi, frameworks, theirs = take_turns(
+        [
+            importing(project, module),
+            importing(bare, "fastapi"),
+            importing(bare, FRAMEWORKS),
+            importing(bare, BARE.stem),
+        ],
+        rounds.fast,
+    )
+    yield Comparison("import", "import fastapi", ours, fastapi)
+    yield Comparison("import", f"import {FRAMEWORKS}", ours, frameworks, limit=1.6)
+    yield Comparison("import", "the bare application", ours, theirs)
+
+
+def measure_boot(
+    project: live.Project, bare: live.Project, rounds: Rounds
+) -> Iterator[Comparison]:
+    """Compare the time from the start of the server to its first answer."""
+
+    def booting(one: live.Project) -> Callable[[], float]:
+        def boot() -> float:
+            start = time.perf_counter()
+            with one.server("/health/live", pause=0.005) as (process, _):
+                spent = time.perf_counter() - start
+                live.stop(process)
+            return spent
+
+        return boot
+
+    ours, theirs = take_turns([booting(project), booting(bare)], rounds.fast)
+    yield Comparison("boot", "the bare application", ours, theirs, limit=1.6)
+
+
+# --- Requests -------------------------------------------------------------------------
+
+
+class LoadError(Exception):
+    """A server gave an answer that was not to be expected."""
+
+
+class _Connection(asyncio.Protocol):
+    """Sends one request after the other until the time is over, and counts answers."""
+
+    def __init__(self, request: bytes, deadline: float) -> None:
+        self.request = request
+        self.deadline = deadline
+        self.answers = 0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
+        self.transport = transport
+        transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, end, body = self.received.partition(b"\r\n\r\n")
+        if not end:
+            return
+        _, _, after = head.lower().partition(b"\r\ncontent-length: ")
+        if not head.startswith(b"HTTP/1.1 200 ") or not after:
+            self.done.set_exception(LoadError(self.received[:500]))
+            self.transport.close()
+        elif len(body) >= int(after.partition(b"\r\n")[0]):
+            self.received = b""
+            self.answers += 1
+            if time.perf_counter() < self.deadline:
+                self.transport.write(self.request)
+            else:
+                self.done.set_result(None)
+                self.transport.close()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(LoadError("The server closed a connection."))
+
+
+async def _load(port: int, path: str, seconds: float) -> float:
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    start = time.perf_counter()
+    loop = asyncio.get_running_loop()
+    connections = []
+    for _ in range(CONNECTIONS):
+        _, connection = await loop.create_connection(
+            lambda: _Connection(request, start + seconds), "127.0.0.1", port
+        )
+        connections.append(connection)
+    await asyncio.gather(*(connection.done for connection in connections))
+    answers = sum(connection.answers for connection in connections)
+    return answers / (time.perf_counter() - start)
+
+
+def requests_per_second(port: int, path: str, seconds: float) -> float:
+    """Send requests over a few connections that stay open, and count the answers.
+
+    This process is the client: beside the servers it has nothing to do meanwhile.
+
+    Args:
+        port: The server's port on 127.0.0.1.
+        path: What is asked for.
+        seconds: How long.
+
+    Raises:
+        LoadError: An answer is no 200, or a connection is closed.
+    """
+    return asyncio.run(_load(port, path, seconds))
+
+
+@contextmanager
+def _silent(project: live.Project) -> Iterator[int]:
+    """Run a project's server with its output thrown away, and give its port."""
+    with project.server("/health/live", log=Path(os.devnull)) as (_, port):
+        yield port
+
+
+def measure_requests(
+    project: live.Project, bare: live.Project, rounds: Rounds
+) -> Iterator[Comparison]:
+    """Compare how many requests the servers answer, in development and production."""
+    modes = {"development": project, "production": in_production(project)}
+    paths = {"health": ("/health/live", 0.85), "list": ("/products?limit=20", 0.75)}
+    with _silent(bare) as reference:
+        for mode, one in modes.items():
+            with _silent(one) as port:
+                for name, (path, limit) in paths.items():
+                    measures = [
+                        partial(requests_per_second, at, path, rounds.load_seconds)
+                        for at in (port, reference)
+                    ]
+                    ours, theirs = take_turns(measures, rounds.load)
+                    what, against = f"{name}, {mode}", "the bare application"
+                    yield Comparison(what, against, ours, theirs, "requests/s", limit)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print a table.
+
+    Args:
+        arguments: Those of the command line.
+    """
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="measure a few times only")
+    rounds = QUICK if parser.parse_args(arguments).quick else Rounds()
+    # Children are to find bytecode, as they do wherever a service runs.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    # A log has room for the whole table.
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    table = Table("what", "against", "this", "that", "unit", "ratio", "limit")
+    with tempfile.TemporaryDirectory(prefix="python-patterns-bench-") as directory:
+        scratch = Path(directory)
+        found = list(measure_generation(scratch, rounds))
+        project, bare = make_projects(scratch)
+        for measure in (measure_imports, measure_boot, measure_requests):
+            found += measure(project, bare, rounds)
+    for one in found:
+        values = [f"{statistics.median(each):.4g}" for each in (one.this, one.that)]
+        ratio = f"{one.ratio:.2f}"
+        table.add_row(one.what, one.against, *values, one.unit, ratio, one.verdict)
+    console.print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
