@@ -3,7 +3,7 @@
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.sessions = ["lint", "tests", "matrix"]
+nox.options.sessions = ["lint", "tests", "matrix", "live"]
 
 DEV = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
 
