@@ -361,7 +361,11 @@ def test_command_line_renders_a_cell(tmp_path: Path) -> None:
 
 def test_interrupt_ends_a_run(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        matrix_command(tmp_path), stdout=subprocess.PIPE, text=True
+        matrix_command(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has it ignored, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 30
     while not (tmp_path / "cache" / "lanes").exists():  # the checks begin
