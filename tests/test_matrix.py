@@ -299,8 +299,8 @@ def test_every_cell_is_rendered_with_short_and_long_slugs(tmp_path: Path) -> Non
     assert [len(slug) for slug in slugs] == [0, 1, 40]
     assert [sorted(project.tiers) for project in projects] == [
         [RENDER, TYPES, OWN_TESTS, BUILD],
-        [RENDER, TYPES],
-        [RENDER, TYPES],
+        [RENDER],
+        [RENDER],
     ]
 
 

@@ -118,8 +118,8 @@ def projects_of(
 ) -> list[Project]:
     """Plan the projects: each cell with the default slug and with extreme ones.
 
-    Only a src layout has modules with the slug in their names, so only there do other
-    slugs go through mypy; they are rendered and linted everywhere.
+    A slug changes the length of lines and the order of imports, which is for tier 1 to
+    judge; it changes no type.
 
     Args:
         cells: The cells.
@@ -132,7 +132,7 @@ def projects_of(
         for slug in EXTREME_SLUGS:
             name = f"{cell.id}@{len(slug)}"
             answers = {**cell.answers, "project_slug": slug}
-            wanted = tiers & {RENDER, TYPES}
+            wanted = tiers & {RENDER}
             projects.append(Project(name, cell.id, trees / name, wanted, answers))
     return [project for project in projects if project.tiers]
 
@@ -328,7 +328,7 @@ def run(projects: Sequence[Project], options: Options, display: Display) -> Repo
     _render(projects, options, report)
     rendered = [project for project in projects if project.tree.is_dir()]
     _lint(rendered, options, report)
-    _check([one for one in rendered if _needs_environment(one)], options, report)
+    _check([one for one in rendered if one.tiers - {RENDER}], options, report)
     return report
 
 
@@ -393,12 +393,6 @@ def _check(projects: Sequence[Project], options: Options, report: Report) -> Non
             programs.stop()
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _needs_environment(project: Project) -> bool:
-    """Say whether a project goes on after tier 1; see ``projects_of`` for slugs."""
-    has_own_module = project.id == project.cell or (project.tree / "src").is_dir()
-    return bool(project.tiers - {RENDER}) and has_own_module
 
 
 def _summary(report: Report, projects: Sequence[Project]) -> Iterator[str]:
