@@ -12,7 +12,7 @@ DEV = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "de
 def tests(session: nox.Session) -> None:
     """Run the family's own tests."""
     session.install("--editable", ".", *DEV)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "--numprocesses", "auto", *session.posargs)
 
 
 @nox.session
@@ -35,7 +35,7 @@ def matrix(session: nox.Session) -> None:
 def live(session: nox.Session) -> None:
     """Run the variants on real servers: HTTP, jobs, killed workers, the contract."""
     session.install("--editable", ".", *DEV)
-    session.run("pytest", "tests/live", *session.posargs)
+    session.run("pytest", "--numprocesses", "auto", "tests/live", *session.posargs)
 
 
 @nox.session
