@@ -59,8 +59,9 @@ def answers_of_copier(
 def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
     # small: concurrency, worker, purpose; the others: layout and database as well
-    assert sizes.count("small") == 2 * 3 * 2
-    assert len(CELLS) == 2 * 3 * 2 + 2 * (2 * 3 * 2) * 2 * 3
+    fastapi, flask = 2 * 3 * 2, 2
+    assert sizes.count("small") == fastapi + flask
+    assert len(CELLS) == (fastapi + flask) * (1 + 2 * 2 * 3)
 
 
 def test_ids_name_one_cell_each() -> None:

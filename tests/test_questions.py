@@ -50,6 +50,7 @@ def files(project: Path) -> dict[str, bytes]:
         ({"purpose": "ml"}, {"database": "none", "concurrency": "async"}),
         ({"purpose": "ml", "workload": "cpu"}, {"concurrency": "sync"}),
         ({"size": "large"}, {"layout": "feature"}),
+        ({"framework": "flask"}, {"concurrency": "sync", "database": "sqlite"}),
     ],
 )
 def test_defaults_follow_from_what_was_answered(
@@ -129,6 +130,21 @@ def test_async_is_not_to_be_had_for_computing(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="computing would block the event loop"):
         render(answers, tmp_path / "project")
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"concurrency": "async"}, "Flask gives every async view a thread"),
+        ({"worker": "background"}, "only FastAPI runs tasks of its own"),
+        ({"purpose": "ml"}, "a model is served by FastAPI"),
+    ],
+)
+def test_what_flask_has_not_is_refused_with_the_reason(
+    tmp_path: Path, answers: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        render({"framework": "flask", **answers}, tmp_path / "project")
 
 
 def test_reserved_names_are_those_of_python() -> None:

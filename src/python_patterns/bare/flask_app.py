@@ -1,30 +1,28 @@
-"""What the benchmark measures the default project against.
+"""What the benchmark measures the Flask project against.
 
-The same routes, tables and responses, written straight down with FastAPI and
-SQLAlchemy: ``uvicorn bare_app:app`` with the project's ``DATABASE_URL``. No settings,
-no layers, no request ids, no log but the server's.
+The same routes, tables and responses, written straight down with Flask and SQLAlchemy:
+``gunicorn flask_app:app`` with the project's ``DATABASE_URL``. No settings, no layers,
+no request ids, no log but the server's.
 """
 
 import os
-from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import Depends, FastAPI
+from flask import Flask, Response, request
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import DateTime, ForeignKey, func, select
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy import DateTime, ForeignKey, create_engine, func, select
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
     joinedload,
     mapped_column,
     relationship,
+    sessionmaker,
 )
 
-engine = create_async_engine(os.environ["DATABASE_URL"])
-sessions = async_sessionmaker(engine, expire_on_commit=False)
-app = FastAPI()
+engine = create_engine(os.environ["DATABASE_URL"])
+sessions = sessionmaker(engine, expire_on_commit=False)
+app = Flask(__name__)
 
 
 class Base(DeclarativeBase):
@@ -60,12 +58,6 @@ class Product(Base):
     owner: Mapped[User] = relationship()
 
 
-class Health(BaseModel):
-    """The answer of a healthy service."""
-
-    status: str = "ok"
-
-
 class Owner(BaseModel):
     """A user, as others see it."""
 
@@ -98,36 +90,30 @@ class Page(BaseModel):
     offset: int
 
 
-async def get_session() -> AsyncIterator[AsyncSession]:
-    """Give a request its session."""
-    async with sessions() as session:
-        yield session
-
-
 @app.get("/health/live")
-async def live() -> Health:
+def live() -> dict[str, str]:
     """Say that the process answers."""
-    return Health()
+    return {"status": "ok"}
 
 
 @app.get("/products")
-async def read_products(
-    session: Annotated[AsyncSession, Depends(get_session)],
-    limit: int = 20,
-    offset: int = 0,
-) -> Page:
+def read_products() -> Response:
     """Return some products with their owners, newest first."""
-    total = await session.scalar(select(func.count()).select_from(Product))
-    products = await session.scalars(
-        select(Product)
-        .options(joinedload(Product.owner))
-        .order_by(Product.id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
-    return Page(
-        items=[ProductRead.model_validate(product) for product in products],
-        total=total or 0,
-        limit=limit,
-        offset=offset,
-    )
+    limit = request.args.get("limit", 20, type=int)
+    offset = request.args.get("offset", 0, type=int)
+    with sessions() as session:
+        total = session.scalar(select(func.count()).select_from(Product))
+        products = session.scalars(
+            select(Product)
+            .options(joinedload(Product.owner))
+            .order_by(Product.id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        page = Page(
+            items=[ProductRead.model_validate(product) for product in products],
+            total=total or 0,
+            limit=limit,
+            offset=offset,
+        )
+    return Response(page.model_dump_json(), mimetype="application/json")
