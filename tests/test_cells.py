@@ -59,8 +59,14 @@ def answers_of_copier(
 def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
     # small: concurrency, worker, purpose; the others: layout and database as well
-    assert sizes.count("small") == 2 * 3 * 2
-    assert len(CELLS) == 2 * 3 * 2 + 2 * (2 * 3 * 2) * 2 * 3
+    fastapi = select(CELLS, ["framework=fastapi"])
+    assert len(fastapi) == 2 * 3 * 2 + 2 * (2 * 3 * 2) * 2 * 3
+    # none: scripts that wait, async or sync, or compute, and workers, async or sync;
+    # at medium and large by layer and by feature
+    plain = select(CELLS, ["framework=none"])
+    assert len(plain) == (3 + 2) + 2 * (3 + 2) * 2
+    assert len(CELLS) == len(fastapi) + len(plain)
+    assert sizes.count("small") == 2 * 3 * 2 + (3 + 2)
 
 
 def test_ids_name_one_cell_each() -> None:
