@@ -29,7 +29,13 @@ AXES = {
     "concurrency": {"concurrency", "await_", "async_"},
     "layout": {"layout", "by_feature"},
     "database": {"database", "has_database", "orm"},
-    "domain": {"purpose", "has_users", "has_checks", "has_predictions", "has_duplicates"},
+    "domain": {
+        "purpose",
+        "has_users",
+        "has_checks",
+        "has_predictions",
+        "has_duplicates",
+    },
     "framework": {"framework"},
 }
 
