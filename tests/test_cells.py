@@ -60,8 +60,11 @@ def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
     # small: concurrency, worker, purpose; the others: layout and database as well
     fastapi, flask = 2 * 3 * 2, 2
-    assert sizes.count("small") == fastapi + flask
-    assert len(CELLS) == (fastapi + flask) * (1 + 2 * 2 * 3)
+    # none: scripts that wait, async or sync, or compute, and workers, async or sync;
+    # at medium and large by layer and by feature
+    plain = 3 + 2
+    assert sizes.count("small") == fastapi + flask + plain
+    assert len(CELLS) == (fastapi + flask) * (1 + 2 * 2 * 3) + plain * (1 + 2 * 2)
 
 
 def test_ids_name_one_cell_each() -> None:

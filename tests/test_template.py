@@ -29,8 +29,14 @@ AXES = {
     "concurrency": {"concurrency", "await_", "async_"},
     "layout": {"layout", "by_feature"},
     "database": {"database", "has_database", "orm"},
-    "domain": {"purpose", "has_users", "has_checks", "has_predictions"},
-    "framework": {"framework", "server", "web"},
+    "domain": {
+        "purpose",
+        "has_users",
+        "has_checks",
+        "has_predictions",
+        "has_duplicates",
+    },
+    "framework": {"framework", "server", "web", "kind", "run_as", "is_contained"},
 }
 
 

@@ -24,7 +24,7 @@ START_SECONDS = 30
 STOP_SECONDS = 25
 
 # Lines of the README that bring tools and servers: here they are brought otherwise.
-PROVIDED = re.compile(r"uv sync|python -m venv|pip install|docker ")
+PROVIDED = re.compile(r"uv sync|python -m venv|pip install|docker |export ")
 # What servers do in development only.
 DEVELOPMENT = {"--reload", "--debug"}
 SETTING = re.compile(r"^# ([A-Z_]+)=(.*)$", re.MULTILINE)
