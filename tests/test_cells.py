@@ -60,7 +60,8 @@ def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
     # small: concurrency, worker, purpose; the others: layout and database as well
     assert sizes.count("small") == 2 * 3 * 2
-    assert len(CELLS) == 2 * 3 * 2 + 2 * (2 * 3 * 2) * 2 * 3
+    # a site: size, layout, concurrency, database, worker
+    assert len(CELLS) == 2 * 3 * 2 + 2 * (2 * 3 * 2) * 2 * 3 + 2 * 2 * 2 * 2 * 2
 
 
 def test_ids_name_one_cell_each() -> None:

@@ -29,7 +29,7 @@ AXES = {
     "concurrency": {"concurrency", "await_", "async_"},
     "layout": {"layout", "by_feature"},
     "database": {"database", "has_database", "orm"},
-    "domain": {"purpose", "has_users", "has_checks", "has_predictions"},
+    "domain": {"purpose", "has_site", "has_users", "has_checks", "has_predictions"},
     "framework": {"framework"},
 }
 

@@ -28,7 +28,12 @@ from python_patterns import live, matrix, render, servers
 from python_patterns.live import Project, kill, stop, wait_until
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-VARIANTS = sorted((render.FAMILY_ROOT / "variants").glob("*.yml"))
+# What people see in a browser is tested in one: test_site.py.
+VARIANTS = sorted(
+    path
+    for path in (render.FAMILY_ROOT / "variants").glob("*.yml")
+    if path.stem != "site"
+)
 LARGE = yaml.safe_load((render.FAMILY_ROOT / "variants/api-large.yml").read_text())
 
 # uvicorn closes everything, and then ends by the signal that it got.
