@@ -60,8 +60,10 @@ def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
     # small: concurrency, worker, purpose; the others: layout and database as well
     assert sizes.count("small") == 2 * 3 * 2
-    # a site: size, layout, concurrency, database, worker
-    assert len(CELLS) == 2 * 3 * 2 + 2 * (2 * 3 * 2) * 2 * 3 + 2 * 2 * 2 * 2 * 2
+    # Django, an API or a site: two sizes, concurrency, layout, database, worker
+    django = [cell for cell in CELLS if cell.answers["framework"] == "django"]
+    assert len(django) == 2 * 2 * 2 * 2 * 2 * 2
+    assert len(CELLS) - len(django) == 2 * 3 * 2 + 2 * (2 * 3 * 2) * 2 * 3
 
 
 def test_ids_name_one_cell_each() -> None:

@@ -30,7 +30,7 @@ AXES = {
     "layout": {"layout", "by_feature"},
     "database": {"database", "has_database", "orm"},
     "domain": {"purpose", "has_site", "has_users", "has_checks", "has_predictions"},
-    "framework": {"framework"},
+    "framework": {"framework", "uses_django"},
 }
 
 
