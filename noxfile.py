@@ -48,7 +48,7 @@ def live(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Use the site in a Chromium from PATH; SCREENSHOTS=docs/screenshots saves pages."""
+    """Use the site in a Chromium from PATH; SCREENSHOTS=DIRECTORY saves pages."""
     session.install("--editable", ".", *DEV, *BROWSER)
     session.run("pytest", "tests/live/test_site.py", *session.posargs)
 

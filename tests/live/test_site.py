@@ -1,7 +1,7 @@
 """The site as people use it: in a browser, on the server that production runs.
 
-``nox -s browser``; it needs a Chromium on PATH. With ``SCREENSHOTS=docs/screenshots`` the
-pages are saved there.
+``nox -s browser``; it needs a Chromium on PATH. ``SCREENSHOTS=docs/screenshots`` saves
+the pages there.
 """
 
 import os
@@ -206,7 +206,7 @@ def test_everything_is_done_with_the_keyboard_alone(page: "playwright.Page") -> 
 def test_admin(page: "playwright.Page") -> None:
     page.goto("/admin/")
     log_in(page, "Grace")
-    page.get_by_role("link", name="Add product").wait_for()
+    page.get_by_role("heading", name="Site administration").wait_for()
     page.goto("/admin/products/product/")
     page.get_by_role("heading", name="Select product to change").wait_for()
     show(page, "admin")
