@@ -63,8 +63,12 @@ def test_number_of_cells() -> None:
     # none: scripts that wait, async or sync, or compute, and workers, async or sync;
     # at medium and large by layer and by feature
     plain = 3 + 2
+    # Django, an API or a site: two sizes, concurrency, layout, database, worker
+    django = 2 * 2 * 2 * 2 * 2 * 2
     assert sizes.count("small") == fastapi + flask + plain
-    assert len(CELLS) == (fastapi + flask) * (1 + 2 * 2 * 3) + plain * (1 + 2 * 2)
+    assert len(CELLS) == (
+        (fastapi + flask) * (1 + 2 * 2 * 3) + plain * (1 + 2 * 2) + django
+    )
 
 
 def test_ids_name_one_cell_each() -> None:

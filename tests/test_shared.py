@@ -1,5 +1,6 @@
 """What does not depend on the framework is one source for FastAPI and Flask."""
 
+import ast
 import re
 from itertools import product
 from pathlib import Path
@@ -68,6 +69,13 @@ def test_fastapi_and_flask_have_the_same_modules(
     assert fastapi == flask
 
 
+def body(test: Path) -> str:
+    """Read a test without the one thing that differs: the type of its client."""
+    text = "".join(ast.unparse(ast.parse(test.read_text())))
+    text = re.sub(r"from .* import (Test)?Client\n", "", text)
+    return text.replace("TestClient", "Client")
+
+
 def test_bodies_of_tests_are_the_same(tmp_path: Path) -> None:
     shape = {"size": "medium", "database": "sqlite", "worker": "celery"}
     fastapi, flask = (
@@ -78,8 +86,10 @@ def test_bodies_of_tests_are_the_same(tmp_path: Path) -> None:
         for framework in ("fastapi", "flask")
     )
     tests = sorted(
-        path.relative_to(fastapi) for path in (fastapi / "tests").rglob("test_*.py")
+        path.relative_to(fastapi)
+        for path in (fastapi / "tests").rglob("test_*.py")
+        if path.stem != "test_worker"  # it starts the server, and each has its own
     )
     assert tests
     for test in tests:
-        assert (fastapi / test).read_text() == (flask / test).read_text(), test
+        assert body(fastapi / test) == body(flask / test), test

@@ -31,12 +31,21 @@ AXES = {
     "database": {"database", "has_database", "orm"},
     "domain": {
         "purpose",
+        "has_site",
         "has_users",
         "has_checks",
         "has_predictions",
         "has_duplicates",
     },
-    "framework": {"framework", "server", "web", "kind", "run_as", "is_contained"},
+    "framework": {
+        "framework",
+        "server",
+        "web",
+        "kind",
+        "run_as",
+        "is_contained",
+        "uses_django",
+    },
 }
 
 

@@ -28,10 +28,12 @@ from python_patterns import live, matrix, render, servers
 from python_patterns.live import Project, kill, stop, wait_until
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# What has no server is run in other ways, below, and pages in a browser: test_site.py.
 VARIANTS = sorted(
     path
     for path in (render.FAMILY_ROOT / "variants").glob("*.yml")
-    if yaml.safe_load(path.read_text("utf-8")).get("framework") != "none"
+    if path.stem != "site"
+    and yaml.safe_load(path.read_text("utf-8")).get("framework") != "none"
 )
 LARGE = yaml.safe_load((render.FAMILY_ROOT / "variants/api-large.yml").read_text())
 
