@@ -9,11 +9,9 @@ nox.options.sessions = ["lint", "tests", "matrix", "live"]
 if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
     nox.options.sessions.append("browser")
 
-DEV = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
-
-BROWSER = nox.project.dependency_groups(
-    nox.project.load_toml("pyproject.toml"), "browser"
-)
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+DEV = nox.project.dependency_groups(PYPROJECT, "dev")
+BROWSER = nox.project.dependency_groups(PYPROJECT, "browser")
 
 
 @nox.session
@@ -26,7 +24,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format and types of the family's own code."""
-    session.install("--editable", ".", *DEV)
+    session.install("--editable", ".", *DEV, *BROWSER)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")

@@ -12,6 +12,8 @@ from python_patterns.render import FAMILY_ROOT, render
 # Modules that know no framework, by the last word of their role.
 NEUTRAL = ("service", "repository", "schemas", "models", "jobs", "model", "training")
 CORE = {"errors", "settings", "security", "database", "engine", "pagination"}
+# Tests that start the server, or add a route.
+NEEDS_THE_APPLICATION = {"test_worker", "test_errors"}
 ROLE = re.compile(r"\{\{ paths\.(\w+) \}\}")
 SHAPES = [
     {"size": size, "layout": layout, "database": database, "worker": worker}
@@ -88,7 +90,7 @@ def test_bodies_of_tests_are_the_same(tmp_path: Path) -> None:
     tests = sorted(
         path.relative_to(fastapi)
         for path in (fastapi / "tests").rglob("test_*.py")
-        if path.stem != "test_worker"  # it starts the server, and each has its own
+        if path.stem not in NEEDS_THE_APPLICATION
     )
     assert tests
     for test in tests:

@@ -10,11 +10,15 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from python_patterns import live, matrix, render
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
 
@@ -76,7 +80,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(address: str) -> "Iterator[playwright.Page]":
+def page(address: str) -> "Iterator[Page]":
     """Give a page of a new browser; in the end its console must be empty."""
     complaints: list[str] = []
     with playwright.sync_playwright() as driver:
@@ -92,13 +96,13 @@ def page(address: str) -> "Iterator[playwright.Page]":
     assert complaints == []
 
 
-def show(page: "playwright.Page", name: str) -> None:
+def show(page: "Page", name: str) -> None:
     """Save what the page looks like, where that is wanted."""
     if directory := os.environ.get("SCREENSHOTS"):
         page.screenshot(path=Path(directory) / f"{name}.png")
 
 
-def tab_to(page: "playwright.Page", name: str) -> None:
+def tab_to(page: "Page", name: str) -> None:
     """Press Tab until the element of this name has the focus, and see that it shows."""
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")
@@ -115,20 +119,20 @@ def tab_to(page: "playwright.Page", name: str) -> None:
     pytest.fail(f"{name} is not reached with {MOST_TABS} tabs")
 
 
-def type_into(page: "playwright.Page", fields: dict[str, str]) -> None:
+def type_into(page: "Page", fields: dict[str, str]) -> None:
     for label, text in fields.items():
         tab_to(page, label)
         page.keyboard.press("Control+a")
         page.keyboard.type(text)
 
 
-def press(page: "playwright.Page", name: str) -> None:
+def press(page: "Page", name: str) -> None:
     tab_to(page, name)
     with page.expect_navigation():
         page.keyboard.press("Enter")
 
 
-def sign_up(page: "playwright.Page", name: str) -> None:
+def sign_up(page: "Page", name: str) -> None:
     page.goto("/account/sign-up/")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Email").fill(f"{name.lower()}@example.com")
@@ -137,13 +141,13 @@ def sign_up(page: "playwright.Page", name: str) -> None:
     page.get_by_role("button", name="Sign up").click()
 
 
-def log_in(page: "playwright.Page", name: str) -> None:
+def log_in(page: "Page", name: str) -> None:
     page.get_by_label("Email").fill(f"{name.lower()}@example.com")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
 
 
-def offer(page: "playwright.Page", name: str, price: str) -> None:
+def offer(page: "Page", name: str, price: str) -> None:
     page.goto("/products/new/")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Description").fill("Made by hand, one at a time.")
@@ -151,7 +155,7 @@ def offer(page: "playwright.Page", name: str, price: str) -> None:
     page.get_by_role("button", name="Save").click()
 
 
-def test_from_signing_up_to_logging_out(page: "playwright.Page") -> None:
+def test_from_signing_up_to_logging_out(page: "Page") -> None:
     sign_up(page, "Ada")
     assert page.get_by_role("status").inner_text() == "Welcome, Ada! Now log in."
     log_in(page, "Ada")
@@ -178,7 +182,7 @@ def test_from_signing_up_to_logging_out(page: "playwright.Page") -> None:
     assert page.get_by_role("link", name="Log in").is_visible()
 
 
-def test_everything_is_done_with_the_keyboard_alone(page: "playwright.Page") -> None:
+def test_everything_is_done_with_the_keyboard_alone(page: "Page") -> None:
     page.goto("/")
     tab_to(page, "Skip to content")
     press(page, "Sign up")
@@ -203,7 +207,7 @@ def test_everything_is_done_with_the_keyboard_alone(page: "playwright.Page") -> 
     assert page.get_by_role("link", name="Log in").is_visible()
 
 
-def test_admin(page: "playwright.Page") -> None:
+def test_admin(page: "Page") -> None:
     page.goto("/admin/")
     log_in(page, "Grace")
     page.get_by_role("heading", name="Site administration").wait_for()
