@@ -158,12 +158,15 @@ class Project:
             RuntimeError: It ends, or does not answer in time.
         """
         port = free_port()
+        server = self.commands.server
         where = (
             ("--bind", f"127.0.0.1:{port}")
-            if self.commands.server[0] == "gunicorn"
+            if server[0] == "gunicorn"
+            else ("--noreload", str(port))
+            if "runserver" in server
             else ("--port", str(port))
         )
-        words = (*self.commands.server, *where)
+        words = (*server, *where)
         with self.running(words, log or self.logs / "server.log") as process:
             wait_until(
                 lambda: answers(port, path, process), "the server's answer", pause=pause
