@@ -1,11 +1,19 @@
 """Sessions for maintainers: ``nox -s lint``, ``tests``, ``matrix -- [selection…]``."""
 
+import shutil
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "tests", "matrix", "live"]
+if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+    nox.options.sessions.append("browser")
 
 DEV = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
+
+BROWSER = nox.project.dependency_groups(
+    nox.project.load_toml("pyproject.toml"), "browser"
+)
 
 
 @nox.session
@@ -36,6 +44,13 @@ def live(session: nox.Session) -> None:
     """Run the variants on real servers: HTTP, jobs, killed workers, the contract."""
     session.install("--editable", ".", *DEV)
     session.run("pytest", "--numprocesses", "auto", "tests/live", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Use the site in a Chromium from PATH; SCREENSHOTS=DIRECTORY saves pages."""
+    session.install("--editable", ".", *DEV, *BROWSER)
+    session.run("pytest", "tests/live/test_site.py", *session.posargs)
 
 
 @nox.session

@@ -59,11 +59,16 @@ def answers_of_copier(
 def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
     # small: concurrency, worker, purpose; the others: layout and database as well
-    assert sizes.count("small") == 2 * 3 * 2
-    # Django: two sizes, concurrency, layout, database, worker
-    django = [cell for cell in CELLS if cell.answers["framework"] == "django"]
-    assert len(django) == 2 * 2 * 2 * 2 * 2
-    assert len(CELLS) - len(django) == 2 * 3 * 2 + 2 * (2 * 3 * 2) * 2 * 3
+    fastapi, flask = 2 * 3 * 2, 2
+    # none: scripts that wait, async or sync, or compute, and workers, async or sync;
+    # at medium and large by layer and by feature
+    plain = 3 + 2
+    # Django, an API or a site: two sizes, concurrency, layout, database, worker
+    django = 2 * 2 * 2 * 2 * 2 * 2
+    assert sizes.count("small") == fastapi + flask + plain
+    assert len(CELLS) == (
+        (fastapi + flask) * (1 + 2 * 2 * 3) + plain * (1 + 2 * 2) + django
+    )
 
 
 def test_ids_name_one_cell_each() -> None:

@@ -31,6 +31,16 @@ VIOLATIONS = {
         "app/routes/products.py",
         "from sqlalchemy import select",
     ),
+    "a Flask route imports a repository": (
+        {"framework": "flask", "layout": "layer"},
+        "app/routes/products.py",
+        "from app.repositories.products import ProductRepository",
+    ),
+    "a feature's Flask route queries": (
+        {"framework": "flask", "layout": "feature"},
+        "app/products/routes.py",
+        "from sqlalchemy import select",
+    ),
     "a feature's route queries": (
         {"layout": "feature", "size": "large"},
         "src/my_service/products/routes.py",

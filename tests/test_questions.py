@@ -50,6 +50,11 @@ def files(project: Path) -> dict[str, bytes]:
         ({"purpose": "ml"}, {"database": "none", "concurrency": "async"}),
         ({"purpose": "ml", "workload": "cpu"}, {"concurrency": "sync"}),
         ({"size": "large"}, {"layout": "feature"}),
+        ({"framework": "flask"}, {"concurrency": "sync", "database": "sqlite"}),
+        ({"purpose": "script"}, {"framework": "none", "work": "waiting"}),
+        ({"purpose": "script", "infrastructure": ["redis"]}, {"worker": "none"}),
+        ({"purpose": "script", "workload": "cpu"}, {"work": "computing"}),
+        ({"purpose": "worker"}, {"framework": "none", "worker": "celery"}),
     ],
 )
 def test_defaults_follow_from_what_was_answered(
@@ -128,6 +133,28 @@ def test_async_is_not_to_be_had_for_computing(tmp_path: Path) -> None:
     answers = {"workload": "cpu", "concurrency": "async"}
 
     with pytest.raises(ValueError, match="computing would block the event loop"):
+        render(answers, tmp_path / "project")
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"framework": "flask", "concurrency": "async"}, "gives every async view"),
+        ({"framework": "flask", "worker": "background"}, "only FastAPI runs tasks"),
+        ({"framework": "flask", "purpose": "ml"}, "a model is served by FastAPI"),
+        ({"purpose": "script", "framework": "fastapi"}, "nobody sends requests"),
+        ({"purpose": "script", "framework": "flask"}, "nobody sends requests"),
+        ({"purpose": "api", "framework": "none"}, "requests need a framework"),
+        ({"purpose": "script", "work": "computing"}, "would block the event loop"),
+        ({"purpose": "script", "worker": "celery"}, "the purpose is worker"),
+        ({"purpose": "worker", "worker": "none"}, "its purpose is jobs"),
+        ({"purpose": "worker", "worker": "background"}, "only FastAPI runs tasks"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_reason(
+    tmp_path: Path, answers: Mapping[str, str], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
         render(answers, tmp_path / "project")
 
 

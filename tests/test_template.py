@@ -29,8 +29,23 @@ AXES = {
     "concurrency": {"concurrency", "await_", "async_"},
     "layout": {"layout", "by_feature"},
     "database": {"database", "has_database", "orm"},
-    "domain": {"purpose", "has_users", "has_checks", "has_predictions"},
-    "framework": {"framework", "uses_django"},
+    "domain": {
+        "purpose",
+        "has_site",
+        "has_users",
+        "has_checks",
+        "has_predictions",
+        "has_duplicates",
+    },
+    "framework": {
+        "framework",
+        "server",
+        "web",
+        "kind",
+        "run_as",
+        "is_contained",
+        "uses_django",
+    },
 }
 
 

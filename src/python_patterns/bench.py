@@ -4,8 +4,9 @@
 
 Times depend on the machine, ratios hardly: A and B take turns, and the two values of a
 round are compared. A ratio beyond its limit is shown as such and fails nothing: a busy
-machine would be enough for that. The project is what all the default answers give, in
-an environment of its own declarations, against ``bare_app.py`` in the same one.
+machine would be enough for that. The projects are what the default answers give for
+each framework, each in an environment of its own declarations, against the application
+of ``bare/`` in the same one.
 """
 
 import argparse
@@ -31,9 +32,7 @@ from python_patterns import live, matrix, render
 from python_patterns.cells import load_config
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-BARE = Path(__file__).with_name("bare_app.py")
-BARE_SERVER = ("uvicorn", f"{BARE.stem}:app")
-FRAMEWORKS = "fastapi, sqlalchemy.ext.asyncio"
+BARE = Path(__file__).with_name("bare")
 CONNECTIONS = 8
 PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": "0" * 64}
 
@@ -54,6 +53,39 @@ with sqlite3.connect(path) as connection:
         [(f"Product {n}", "A thing." * 10, 100 * n, n % 3 + 1) for n in range(200)],
     )
 """
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What the project of one framework is measured against.
+
+    Attributes:
+        name: As the answer.
+        made_of: The modules of its frameworks, to import.
+        server: Serves the bare application.
+        boot: The limit of the time until the first answer.
+        list: The limit of the rate of lists.
+    """
+
+    name: str
+    made_of: str
+    server: tuple[str, ...]
+    boot: float = 1.6
+    list: float = 0.75
+
+
+FRAMEWORKS = (
+    Framework(
+        "fastapi", "fastapi, sqlalchemy.ext.asyncio", ("uvicorn", "fastapi_app:app")
+    ),
+    Framework(
+        "flask",
+        "flask, spectree, pydantic, sqlalchemy.orm",
+        ("gunicorn", "--worker-class", "gthread", "--threads", "8", "flask_app:app"),
+        boot=1.8,
+        list=0.7,
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -200,14 +232,16 @@ def measure_generation(scratch: Path, rounds: Rounds) -> Iterator[Comparison]:
 # --- The project ----------------------------------------------------------------------
 
 
-def make_projects(scratch: Path) -> tuple[live.Project, live.Project]:
-    """Make the default project with a filled database, and the bare one beside it.
+def make_projects(
+    framework: Framework, scratch: Path
+) -> tuple[live.Project, live.Project]:
+    """Make a framework's project with a filled database, and the bare one beside it.
 
     Returns:
-        The default project, and one that has its environment and its database but
+        The project, and one that has its environment and its database but
         serves the bare application.
     """
-    tree = render.render({}, scratch / "project")
+    tree = render.render({"framework": framework.name}, scratch / "project")
     scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
     project = live.make(
         tree,
@@ -221,12 +255,12 @@ def make_projects(scratch: Path) -> tuple[live.Project, live.Project]:
 
     directory = scratch / "bare"
     directory.mkdir()
-    shutil.copy(BARE, directory)
+    shutil.copy(BARE / f"{framework.name}_app.py", directory)
     bare = replace(
         project,
         tree=directory,
         variables={**project.variables, "PYTHONPATH": str(directory)},
-        commands=replace(project.commands, server=BARE_SERVER),
+        commands=replace(project.commands, server=framework.server),
         logs=scratch / "bare-logs",
     )
     return project, bare
@@ -238,7 +272,7 @@ def in_production(project: live.Project) -> live.Project:
 
 
 def measure_imports(
-    project: live.Project, bare: live.Project, rounds: Rounds
+    framework: Framework, project: live.Project, bare: live.Project, rounds: Rounds
 ) -> Iterator[Comparison]:
     """Compare the time to import the project with that of its frameworks.
 
@@ -250,22 +284,23 @@ def measure_imports(
         return lambda: seconds_of(command, one.tree, one.variables)
 
     module = project.commands.server[-1].partition(":")[0]
-    ours, fastapi, frameworks, theirs = take_turns(
+    ours, alone, frameworks, theirs = take_turns(
         [
             importing(project, module),
-            importing(bare, "fastapi"),
-            importing(bare, FRAMEWORKS),
-            importing(bare, BARE.stem),
+            importing(bare, framework.name),
+            importing(bare, framework.made_of),
+            importing(bare, f"{framework.name}_app"),
         ],
         rounds.fast,
     )
-    yield Comparison("import", "import fastapi", ours, fastapi)
-    yield Comparison("import", f"import {FRAMEWORKS}", ours, frameworks, limit=1.6)
+    yield Comparison("import", f"import {framework.name}", ours, alone)
+    against = f"import {framework.made_of}"
+    yield Comparison("import", against, ours, frameworks, limit=1.6)
     yield Comparison("import", "the bare application", ours, theirs)
 
 
 def measure_boot(
-    project: live.Project, bare: live.Project, rounds: Rounds
+    framework: Framework, project: live.Project, bare: live.Project, rounds: Rounds
 ) -> Iterator[Comparison]:
     """Compare the time from the start of the server to its first answer."""
 
@@ -280,7 +315,8 @@ def measure_boot(
         return boot
 
     ours, theirs = take_turns([booting(project), booting(bare)], rounds.fast)
-    yield Comparison("boot", "the bare application", ours, theirs, limit=1.6)
+    limit = framework.boot
+    yield Comparison("boot", "the bare application", ours, theirs, limit=limit)
 
 
 # --- Requests -------------------------------------------------------------------------
@@ -367,11 +403,14 @@ def _silent(project: live.Project) -> Iterator[int]:
 
 
 def measure_requests(
-    project: live.Project, bare: live.Project, rounds: Rounds
+    framework: Framework, project: live.Project, bare: live.Project, rounds: Rounds
 ) -> Iterator[Comparison]:
     """Compare how many requests the servers answer, in development and production."""
     modes = {"development": project, "production": in_production(project)}
-    paths = {"health": ("/health/live", 0.85), "list": ("/products?limit=20", 0.75)}
+    paths = {
+        "health": ("/health/live", 0.85),
+        "list": ("/products?limit=20", framework.list),
+    }
     with _silent(bare) as reference:
         for mode, one in modes.items():
             with _silent(one) as port:
@@ -393,7 +432,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="measure a few times only")
-    rounds = QUICK if parser.parse_args(arguments).quick else Rounds()
+    names = [framework.name for framework in FRAMEWORKS]
+    parser.add_argument("--only", choices=names, help="measure this framework's only")
+    options = parser.parse_args(arguments)
+    rounds = QUICK if options.quick else Rounds()
     # Children are to find bytecode, as they do wherever a service runs.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -402,10 +444,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = Table("what", "against", "this", "that", "unit", "ratio", "limit")
     with tempfile.TemporaryDirectory(prefix="python-patterns-bench-") as directory:
         scratch = Path(directory)
-        found = list(measure_generation(scratch, rounds))
-        project, bare = make_projects(scratch)
-        for measure in (measure_imports, measure_boot, measure_requests):
-            found += measure(project, bare, rounds)
+        found = [] if options.only else list(measure_generation(scratch, rounds))
+        for framework in FRAMEWORKS:
+            if options.only not in {None, framework.name}:
+                continue
+            (scratch / framework.name).mkdir()
+            project, bare = make_projects(framework, scratch / framework.name)
+            for measure in (measure_imports, measure_boot, measure_requests):
+                found += [
+                    replace(one, what=f"{framework.name}: {one.what}")
+                    for one in measure(framework, project, bare, rounds)
+                ]
     for one in found:
         values = [f"{statistics.median(each):.4g}" for each in (one.this, one.that)]
         ratio = f"{one.ratio:.2f}"

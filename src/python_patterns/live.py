@@ -24,7 +24,9 @@ START_SECONDS = 30
 STOP_SECONDS = 25
 
 # Lines of the README that bring tools and servers: here they are brought otherwise.
-PROVIDED = re.compile(r"uv sync|python -m venv|pip install|docker ")
+PROVIDED = re.compile(r"uv sync|python -m venv|pip install|docker |export ")
+# What servers do in development only.
+DEVELOPMENT = {"--reload", "--debug"}
 SETTING = re.compile(r"^# ([A-Z_]+)=(.*)$", re.MULTILINE)
 
 
@@ -34,7 +36,7 @@ class Commands:
 
     Attributes:
         prepare: What to run once before the first start.
-        server: Starts the server.
+        server: Starts the server; the one for production, where another is for that.
         worker: Starts a worker; empty where there is none.
     """
 
@@ -64,10 +66,12 @@ def commands(tree: Path) -> Commands:
 
     lines = [line for line in start[1].splitlines() if not PROVIDED.match(line)]
     *prepare, server = map(words, lines)
+    production = re.search(r"^(uv run )?gunicorn .*$", text, re.MULTILINE)
+    server = words(production[0]) if production else server
     worker = re.search(r"^(uv run )?celery .* worker\b.*$", text, re.MULTILINE)
     return Commands(
         tuple(prepare),
-        tuple(word for word in server if word != "--reload"),
+        tuple(word for word in server if word not in DEVELOPMENT),
         words(worker[0]) if worker else (),
     )
 
@@ -154,7 +158,12 @@ class Project:
             RuntimeError: It ends, or does not answer in time.
         """
         port = free_port()
-        words = (*self.commands.server, "--port", str(port))
+        where = (
+            ("--bind", f"127.0.0.1:{port}")
+            if self.commands.server[0] == "gunicorn"
+            else ("--port", str(port))
+        )
+        words = (*self.commands.server, *where)
         with self.running(words, log or self.logs / "server.log") as process:
             wait_until(
                 lambda: answers(port, path, process), "the server's answer", pause=pause

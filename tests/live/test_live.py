@@ -28,7 +28,13 @@ from python_patterns import live, matrix, render, servers
 from python_patterns.live import Project, kill, stop, wait_until
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-VARIANTS = sorted((render.FAMILY_ROOT / "variants").glob("*.yml"))
+# What has no server is run in other ways, below, and pages in a browser: test_site.py.
+VARIANTS = sorted(
+    path
+    for path in (render.FAMILY_ROOT / "variants").glob("*.yml")
+    if path.stem != "site"
+    and yaml.safe_load(path.read_text("utf-8")).get("framework") != "none"
+)
 LARGE = yaml.safe_load((render.FAMILY_ROOT / "variants/api-large.yml").read_text())
 
 # uvicorn closes everything, and then ends by the signal that it got.
@@ -254,6 +260,16 @@ def check_species(number: int, predictions: list[Mapping[str, Any]]) -> None:
     assert [one["species"] for one in predictions] == ["setosa"] * number
 
 
+def documented_paths(client: Client) -> dict[str, Any]:
+    """Return what the document offers; a service without one checks sites on GET."""
+    answer = client.get("/openapi.json")
+    if answer.status_code == 404:
+        return {"/checks": {"get": {}}}
+    assert "swagger-ui" in client.get("/docs").text
+    paths: dict[str, Any] = answer.json()["paths"]
+    return paths
+
+
 def use_features(
     client: Client, paths: Mapping[str, Any], sites: list[str]
 ) -> list[Callable[[], bool]]:
@@ -296,8 +312,7 @@ def test_a_variant_serves_works_and_stops(
         client = stack.enter_context(connect(port))
         for health in ("/health/live", "/health/ready"):
             assert client.get(health).json() == {"status": "ok"}
-        assert "swagger-ui" in client.get("/docs").text
-        paths = client.get("/openapi.json").json()["paths"]
+        paths = documented_paths(client)
         assert_problem(client.get("/nowhere"), 404)
 
         jobs = use_features(client, paths, sites)
@@ -313,9 +328,98 @@ def test_a_variant_serves_works_and_stops(
 
         # The client still holds its connection.
         assert stop(server) in STOPPED
-        ended = "stopped", "Application shutdown complete"
-        assert any(text in log_of(project, "server") for text in ended)
+        if project.commands.server[0] != "flask":  # Its server for development.
+            ended = "stopped", "Application shutdown complete", "Shutting down: Master"
+            assert any(text in log_of(project, "server") for text in ended)
         assert "Traceback" not in log_of(project, "server")
+
+
+# --- Scripts and workers --------------------------------------------------------------
+
+
+def make_variant(
+    name: str, make_project: MakeProject, variables: Mapping[str, str]
+) -> Project:
+    text = (render.FAMILY_ROOT / "variants" / f"{name}.yml").read_text("utf-8")
+    return make_project(yaml.safe_load(text), variables)
+
+
+def call(project: Project, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command of a project as its owner does, and wait for its end."""
+    installed = (project.tree / "app" / "main.py").exists()
+    program = ("python", "-m", "app.main") if installed else ("python", "main.py")
+    return subprocess.run(
+        project.command((*program, *map(str, arguments))),
+        cwd=project.tree,
+        env=dict(project.variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_script_checks_sites_and_says_so(
+    make_project: MakeProject, sites: list[str]
+) -> None:
+    project = make_variant("script", make_project, {})
+    report = project.tree / "report.json"
+
+    done = call(project, "check", sites[0], "--output", report)
+    assert done.returncode == 0
+    assert done.stdout.startswith("up\t200\t")
+    assert json.loads(report.read_text())["up"] == 1
+    # Those of SITES: one is down.
+    done = call(project, "check")
+    assert done.returncode == 1
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["up", "down"]
+    done = call(project, "check", "nowhere")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert call(project, "--help").returncode == 0
+
+
+def test_a_computing_script_finds_duplicates_in_processes(
+    make_project: MakeProject, tmp_path: Path
+) -> None:
+    project = make_variant("script-cpu", make_project, {})
+    directory = tmp_path / "files"
+    directory.mkdir()
+    for number in range(100):
+        (directory / f"{number}.txt").write_text(f"content {number % 90:02}")
+
+    done = call(project, "duplicates", directory, "--processes", "2")
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 20
+    assert call(project, "duplicates", tmp_path / "none").returncode == 2
+
+
+def test_workers_do_what_a_command_leaves_though_one_is_killed(
+    make_project: MakeProject, sites: list[str], redis_port: int
+) -> None:
+    project = make_variant("worker", make_project, {"JOB_TIME_LIMIT_SECONDS": "2"})
+    assert project.commands.worker
+    probe = PROBE.format(package="app")
+    (project.tree / "probe.py").write_text(probe, encoding="utf-8")
+
+    left = call(project, "check", *[sites[0]] * 100)
+    assert left.returncode == 0
+    job_id = left.stdout.strip()
+    assert call(project, "result", job_id).returncode == 1
+
+    with project.worker("--include", "probe") as worker:
+        waiting = redis_number(redis_port, "LLEN celery")
+        wait_until(
+            lambda: redis_number(redis_port, "LLEN celery") < waiting, "the first job"
+        )
+        kill(worker)
+    assert redis_number(redis_port, "HLEN unacked") > 0
+    assert call(project, "result", job_id).returncode == 1
+
+    with project.worker() as worker:
+        done = call(project, "result", job_id, "--wait", "50")
+        assert done.returncode == 0
+        assert json.loads(done.stdout)["result"]["up"] == 100
+        assert stop(worker) == 0
 
 
 # --- Jobs that fail, and workers that are killed --------------------------------------
@@ -424,10 +528,11 @@ schemathesis.openapi.format("email", addresses)
 
 
 @pytest.mark.parametrize("who", ["anybody", "a user"])
+@pytest.mark.parametrize("name", ["api-medium", "flask-medium"])
 def test_every_response_is_as_the_document_says(
-    who: str, make_project: MakeProject, tmp_path: Path
+    name: str, who: str, make_project: MakeProject, tmp_path: Path
 ) -> None:
-    variant = render.FAMILY_ROOT / "variants" / "api-medium.yml"
+    variant = render.FAMILY_ROOT / "variants" / f"{name}.yml"
     project = make_project(yaml.safe_load(variant.read_text("utf-8")), {})
 
     with project.server() as (_, port), connect(port) as client:

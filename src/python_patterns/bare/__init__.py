@@ -1,0 +1,1 @@
+"""Applications without a template, for the benchmark to compare with."""

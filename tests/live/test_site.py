@@ -1,0 +1,212 @@
+"""The site as people use it: in a browser, on the server that production runs.
+
+``nox -s browser``; it needs a Chromium on PATH. ``SCREENSHOTS=docs/screenshots`` saves
+the pages there.
+"""
+
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from python_patterns import live, matrix, render
+
+playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, PROGRAMS)), None)
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PASSWORD = "correct horse battery"  # noqa: S105
+PRODUCTS = {
+    "Walnut desk tray": "64.00",
+    "Brass pencil sharpener": "18.50",
+    "Fountain pen": "89.90",
+    "Letter opener": "24.00",
+    "Linen notebook": "12.50",
+}
+MOST_TABS = 20
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Start the site as in production, and give its address."""
+    directory = tmp_path_factory.mktemp("site")
+    answers = yaml.safe_load((render.FAMILY_ROOT / "variants/site.yml").read_text())
+    project = live.make(
+        render.render({**answers, "project_name": "Stationery"}, directory / "project"),
+        cache=matrix.DEFAULT_CACHE,
+        python=PYTHON,
+        logs=directory / "logs",
+        variables={
+            "ENVIRONMENT": "production",
+            "HTTPS": "false",
+            "SECRET_KEY": secrets.token_hex(32),
+            "DJANGO_SUPERUSER_NAME": "Grace",
+            "DJANGO_SUPERUSER_EMAIL": "grace@example.com",
+            "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+        },
+    )
+    manage = ("python", "manage.py")
+    project.run((*manage, "migrate", "--verbosity", "0"))
+    project.run((*manage, "collectstatic", "--noinput", "--verbosity", "0"))
+    project.run((*manage, "createsuperuser", "--noinput"))
+    port = live.free_port()
+    server = ("gunicorn", "app.main", "--bind", f"127.0.0.1:{port}", "--threads", "4")
+    with project.running(server, project.logs / "server.log") as process:
+        live.wait_until(
+            lambda: live.answers(port, "/health/ready", process), "the server's answer"
+        )
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def page(address: str) -> "Iterator[playwright.Page]":
+    """Give a page of a new browser; in the end its console must be empty."""
+    complaints: list[str] = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page(
+            base_url=address, viewport={"width": 960, "height": 640}
+        )
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        browser.close()
+    assert complaints == []
+
+
+def show(page: "playwright.Page", name: str) -> None:
+    """Save what the page looks like, where that is wanted."""
+    if directory := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(directory) / f"{name}.png")
+
+
+def tab_to(page: "playwright.Page", name: str) -> None:
+    """Press Tab until the element of this name has the focus, and see that it shows."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        focus = page.locator(":focus")
+        if not focus.count():
+            continue  # past the last element, before the first
+        label = focus.evaluate(
+            "it => (it.labels?.[0] ?? it).innerText.trim().replace(/:$/, '')"
+        )
+        outline = focus.evaluate("it => getComputedStyle(it).outlineStyle")
+        assert outline != "none", f"the focus on {label} is not to be seen"
+        if label == name:
+            return
+    pytest.fail(f"{name} is not reached with {MOST_TABS} tabs")
+
+
+def type_into(page: "playwright.Page", fields: dict[str, str]) -> None:
+    for label, text in fields.items():
+        tab_to(page, label)
+        page.keyboard.press("Control+a")
+        page.keyboard.type(text)
+
+
+def press(page: "playwright.Page", name: str) -> None:
+    tab_to(page, name)
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
+def sign_up(page: "playwright.Page", name: str) -> None:
+    page.goto("/account/sign-up/")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Email").fill(f"{name.lower()}@example.com")
+    page.locator("#id_password1").fill(PASSWORD)
+    page.locator("#id_password2").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+
+
+def log_in(page: "playwright.Page", name: str) -> None:
+    page.get_by_label("Email").fill(f"{name.lower()}@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
+def offer(page: "playwright.Page", name: str, price: str) -> None:
+    page.goto("/products/new/")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Description").fill("Made by hand, one at a time.")
+    page.get_by_label("Price").fill(price)
+    page.get_by_role("button", name="Save").click()
+
+
+def test_from_signing_up_to_logging_out(page: "playwright.Page") -> None:
+    sign_up(page, "Ada")
+    assert page.get_by_role("status").inner_text() == "Welcome, Ada! Now log in."
+    log_in(page, "Ada")
+    for name, price in PRODUCTS.items():
+        offer(page, name, price)
+    assert page.get_by_role("status").inner_text() == "“Linen notebook” is on offer."
+    show(page, "detail")
+    page.get_by_role("link", name="Edit").click()
+    show(page, "form")
+    page.get_by_label("Price").fill("13.00")
+    page.get_by_role("button", name="Save").click()
+    page.goto("/products/")
+    show(page, "list")
+    assert page.get_by_role("listitem").filter(has_text="13.00").count() == 1
+    page.goto("/account/")
+    show(page, "account")
+    page.goto("/products/?q=opener")
+    page.get_by_role("link", name="Letter opener").click()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete").click()
+    assert page.get_by_role("status").inner_text() == "The product is deleted."
+    assert page.get_by_text("Letter opener").count() == 0
+    page.get_by_role("button", name="Log out").click()
+    assert page.get_by_role("link", name="Log in").is_visible()
+
+
+def test_everything_is_done_with_the_keyboard_alone(page: "playwright.Page") -> None:
+    page.goto("/")
+    tab_to(page, "Skip to content")
+    press(page, "Sign up")
+    account = {"Name": "Eve", "Email": "eve@example.com"}
+    passwords = {"Password": PASSWORD, "Password confirmation": PASSWORD}
+    type_into(page, account | passwords)
+    press(page, "Sign up")
+    page.locator("main").focus()
+    type_into(page, {"Email": "eve@example.com", "Password": PASSWORD})
+    press(page, "Log in")
+    press(page, "New product")
+    type_into(page, {"Name": "Blotter", "Description": "Green.", "Price": "7.20"})
+    press(page, "Save")
+    press(page, "Edit")
+    type_into(page, {"Price": "7.50"})
+    press(page, "Save")
+    page.get_by_text("7.50").wait_for()
+    press(page, "Delete")
+    press(page, "Delete")
+    assert page.get_by_role("status").inner_text() == "The product is deleted."
+    press(page, "Log out")
+    assert page.get_by_role("link", name="Log in").is_visible()
+
+
+def test_admin(page: "playwright.Page") -> None:
+    page.goto("/admin/")
+    log_in(page, "Grace")
+    page.get_by_role("heading", name="Site administration").wait_for()
+    page.goto("/admin/products/product/")
+    page.get_by_role("heading", name="Select product to change").wait_for()
+    show(page, "admin")
