@@ -34,7 +34,11 @@ FRAMEWORKS = sorted(
     }
 )
 REFERENCE = "fastapi"
-PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": "0123456789abcdef" * 4}
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "0123456789abcdef" * 4,
+    "ALLOWED_HOSTS": "127.0.0.1",
+}
 # As the proxy in front of it says: in production Django takes nothing else.
 HTTPS = {"X-Forwarded-Proto": "https"}
 
@@ -70,13 +74,7 @@ def ask_for_problems(client: Client, database: Path) -> dict[str, dict[str, Any]
         "wrong fields": client.post(
             "/products", json={"name": "", "price_cents": -1}, headers=owner
         ),
-        "wrong type": client.patch(path, json={"price_cents": "much"}, headers=owner),
         "wrong query": client.get("/products", params={"limit": "0"}),
-        "no JSON": client.post(
-            "/products",
-            content=b"{",
-            headers={**owner, "Content-Type": "application/json"},
-        ),
         "wrong password": client.post("/users/token", data=wrong),
         "no token": client.get("/users/me"),
         "bad token": client.get(
@@ -85,7 +83,7 @@ def ask_for_problems(client: Client, database: Path) -> dict[str, dict[str, Any]
         "not the owner": client.patch(path, json={"name": "Mine"}, headers=other),
         "no such product": client.get("/products/999"),
         "no such path": client.get("/nowhere"),
-        "wrong method": client.put("/products"),
+        "wrong method": client.put("/products", headers=owner),
         "conflict": client.post("/users", json=again),
     }
     with closing(sqlite3.connect(database)) as connection:
