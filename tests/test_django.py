@@ -1,0 +1,46 @@
+"""What Django remembers of a project is the same in all, so that growing needs none."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from python_patterns.render import FAMILY_ROOT, render
+
+SHAPES = [
+    *product(("medium", "large"), ("layer", "feature"), ("sync", "async"), ("sqlite",)),
+    ("large", "feature", "sync", "postgresql"),
+]
+
+
+def migrations(tree: Path) -> dict[str, bytes]:
+    """Read a project's migrations, by their app and name."""
+    return {
+        f"{path.parent.parent.name}/{path.name}": path.read_bytes()
+        for path in tree.rglob("migrations/0*.py")
+    }
+
+
+@pytest.mark.parametrize("purpose", ["api", "site"])
+def test_migrations_have_the_same_bytes_in_every_project(
+    purpose: str, tmp_path: Path
+) -> None:
+    names = ("size", "layout", "concurrency", "database")
+    found = []
+    for number, shape in enumerate(SHAPES):
+        answers = dict(zip(names, shape, strict=True))
+        tree = tmp_path / str(number)
+        render({**answers, "framework": "django", "purpose": purpose}, tree)
+        found.append(migrations(tree))
+    assert set(found[0]) == {"users/0001_initial.py", "products/0001_initial.py"}
+    assert all(each == found[0] for each in found)
+
+
+def test_migrations_are_no_templates() -> None:
+    sources = [
+        path
+        for path in (FAMILY_ROOT / "template").rglob("*0001_initial*")
+        if path.is_file()
+    ]
+    assert sources
+    assert all(path.suffix == ".py" for path in sources)
