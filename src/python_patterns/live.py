@@ -66,7 +66,7 @@ def commands(tree: Path) -> Commands:
 
     lines = [line for line in start[1].splitlines() if not PROVIDED.match(line)]
     *prepare, server = map(words, lines)
-    production = re.search(r"^(uv run )?gunicorn .*$", text, re.MULTILINE)
+    production = re.search(r"^(uv run )?(gunicorn|uvicorn) .*$", text, re.MULTILINE)
     server = words(production[0]) if production else server
     worker = re.search(r"^(uv run )?celery .* worker\b.*$", text, re.MULTILINE)
     return Commands(
@@ -162,8 +162,6 @@ class Project:
         where = (
             ("--bind", f"127.0.0.1:{port}")
             if server[0] == "gunicorn"
-            else ("--noreload", str(port))
-            if "runserver" in server
             else ("--port", str(port))
         )
         words = (*server, *where)

@@ -37,6 +37,13 @@ VARIANTS = sorted(
 )
 LARGE = yaml.safe_load((render.FAMILY_ROOT / "variants/api-large.yml").read_text())
 
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "0123456789abcdef" * 4,
+    "ALLOWED_HOSTS": "127.0.0.1",
+}
+# As the proxy in front of it says: in production Django takes nothing else.
+HTTPS = {"X-Forwarded-Proto": "https"}
 # uvicorn closes everything, and then ends by the signal that it got.
 STOPPED = (0, -signal.SIGTERM)
 
@@ -108,6 +115,9 @@ def make_project(
             "PASSWORD_MEMORY_KIB": "32",
             **variables,
         }
+        if answers.get("framework") == "django":
+            # In development Django shows its own pages for errors.
+            wanted |= PRODUCTION
         if answers["worker"] == "celery":
             port = request.getfixturevalue("redis_port")
             servers.empty_redis(port, 0)
@@ -134,7 +144,7 @@ def make_project(
 
 
 def connect(port: int) -> Client:
-    return Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+    return Client(base_url=f"http://127.0.0.1:{port}", headers=HTTPS, timeout=30)
 
 
 def log_of(project: Project, program: str) -> str:
