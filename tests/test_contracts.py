@@ -91,6 +91,41 @@ VIOLATIONS = {
         "app/services/predictions.py",
         "from app.routes.predictions import router",
     ),
+    "a Django service imports a route": (
+        {"framework": "django", "layout": "layer"},
+        "app/services/users.py",
+        "from app.routes.users import MeView",
+    ),
+    "a Django model imports its service": (
+        {"framework": "django", "layout": "feature", "size": "large"},
+        "src/my_service/users/models.py",
+        "from my_service.users.services import register",
+    ),
+    "a Django job imports a view": (
+        {"framework": "django", "layout": "feature", "worker": "celery"},
+        "app/users/tasks.py",
+        "from app.users.views import MeView",
+    ),
+    "a site's model imports its form": (
+        {"purpose": "site", "layout": "feature"},
+        "app/products/models.py",
+        "from app.products.forms import ProductForm",
+    ),
+    "a site's form imports a view": (
+        {"purpose": "site", "layout": "layer", "size": "large"},
+        "src/my_service/forms/products.py",
+        "from my_service.views.products import ProductCreate",
+    ),
+    "a script's service imports its command": (
+        {"purpose": "script", "layout": "layer"},
+        "app/services/checks.py",
+        "from app.commands.checks import check",
+    ),
+    "a worker's job imports a command": (
+        {"purpose": "worker", "layout": "feature", "size": "large"},
+        "src/my_service/checks/jobs.py",
+        "from my_service.checks.command import check",
+    ),
 }
 
 
