@@ -42,6 +42,8 @@ LINT_IMPORTS = "from importlinter.cli import lint_imports_command as run; run()"
 LEFTOVER_TAG = re.compile(r"(?<!\$)\{\{|\{%|\{#")
 # In Python a doubled brace is what an f-string needs to show one.
 LEFTOVER_TAG_PYTHON = re.compile(r"(?<!\$)\{\{ [\w.]+ (\}\}|\|)|\{% |\{# ")
+# What a server or a command imports: Django's large projects have no main.py.
+ENTRY = re.compile(r"^\w+/(main|core/[aw]sgi)\.py$")
 TESTS = re.compile(r"(^|/)(tests/|test_[^/]*\.py$|conftest\.py$)")
 
 
@@ -631,12 +633,14 @@ def wheel_errors(
         variables=variables,
         log=log,
     )
-    packages = sorted(
-        {name.split("/")[0] for name in inside if name.endswith("/main.py")}
+    modules = sorted(
+        name.removesuffix(".py").replace("/", ".")
+        for name in inside
+        if ENTRY.search(name)
     )
-    if not packages:
-        errors.append("the wheel has no main.py in its package")
-    imports = "; ".join(f"import {package}.main as m" for package in packages)
+    if not modules:
+        errors.append("the wheel has nothing that starts it")
+    imports = "; ".join(f"import {module} as m" for module in modules)
     check = f"{imports}; assert m.__file__.startswith({str(target)!r}), m.__file__"
     imported = programs.run(
         (environment.python, "-P", "-c", check),
