@@ -28,13 +28,11 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from python_patterns import live, matrix, render
+from python_patterns import live, render
 from python_patterns.cells import load_config
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 BARE = Path(__file__).with_name("bare")
 CONNECTIONS = 8
-PRODUCTION = {"ENVIRONMENT": "production", "SECRET_KEY": "0" * 64}
 
 # Three users with 200 products.
 FILL = """
@@ -245,8 +243,6 @@ def make_projects(
     scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
     project = live.make(
         tree,
-        cache=matrix.DEFAULT_CACHE,
-        python=PYTHON,
         logs=scratch / "logs",
         variables={"DATABASE_URL": f"{scheme}:///{scratch / 'bench.db'}"},
     )
@@ -268,7 +264,7 @@ def make_projects(
 
 def in_production(project: live.Project) -> live.Project:
     """Return the project with the settings of production."""
-    return replace(project, variables={**project.variables, **PRODUCTION})
+    return replace(project, variables={**project.variables, **live.PRODUCTION})
 
 
 def measure_imports(

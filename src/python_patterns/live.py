@@ -12,14 +12,24 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from python_patterns import checks, programs
+from python_patterns import checks, matrix, programs
 
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# What production refuses to start without.
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "0123456789abcdef" * 4,
+    "ALLOWED_HOSTS": "127.0.0.1",
+}
+# As the proxy in front of it says: in production Django takes nothing else.
+HTTPS = {"X-Forwarded-Proto": "https"}
 START_SECONDS = 30
 STOP_SECONDS = 25
 
@@ -211,17 +221,13 @@ class Project:
 def make(
     tree: Path,
     *,
-    cache: Path,
-    python: str,
     logs: Path,
     variables: Mapping[str, str],
 ) -> Project:
-    """Give a rendered project its environment.
+    """Give a rendered project its environment: one of those of the matrix.
 
     Args:
         tree: The project's directory.
-        cache: Directory that environments are kept in, as for the matrix.
-        python: Version, as uv takes it.
         logs: Directory for what its programs write.
         variables: Settings that differ from the defaults.
 
@@ -229,7 +235,8 @@ def make(
         checks.EnvironmentFailedError: Its declarations cannot be installed.
         ValueError: It declares nothing, or does not say how to start.
     """
-    found = checks.environment(tree, cache, python, logs / "environment.log")
+    log = logs / "environment.log"
+    found = checks.environment(tree, matrix.DEFAULT_CACHE, PYTHON, log)
     own = checks.clean_variables(found) | dict(variables)
     # As in the matrix: environments are shared, so nothing is installed into them.
     own["PYTHONPATH"] = os.pathsep.join(map(str, (tree / "src", tree)))

@@ -5,7 +5,6 @@ Not among the default tests, for they take minutes: ``nox -s live``.
 
 import re
 import sqlite3
-import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,9 @@ from typing import Any
 import pytest
 from httpx2 import Client, Response
 
-from python_patterns import live, matrix, render
+from python_patterns import live, render
 from python_patterns.cells import find_cells, select
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SHAPE = {
     "purpose": "api",
     "size": "medium",
@@ -34,13 +32,6 @@ FRAMEWORKS = sorted(
     }
 )
 REFERENCE = "fastapi"
-PRODUCTION = {
-    "ENVIRONMENT": "production",
-    "SECRET_KEY": "0123456789abcdef" * 4,
-    "ALLOWED_HOSTS": "127.0.0.1",
-}
-# As the proxy in front of it says: in production Django takes nothing else.
-HTTPS = {"X-Forwarded-Proto": "https"}
 
 
 def problem(response: Response) -> dict[str, Any]:
@@ -106,11 +97,9 @@ def problems(
         scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
         project = live.make(
             tree,
-            cache=matrix.DEFAULT_CACHE,
-            python=PYTHON,
             logs=scratch / "logs",
             variables={
-                **PRODUCTION,
+                **live.PRODUCTION,
                 "DATABASE_URL": f"{scheme}:///{scratch / 'live.db'}",
             },
         )
@@ -119,7 +108,7 @@ def problems(
             _, port = stack.enter_context(project.server())
             url = f"http://127.0.0.1:{port}"
             client = stack.enter_context(
-                Client(base_url=url, headers=HTTPS, timeout=30)
+                Client(base_url=url, headers=live.HTTPS, timeout=30)
             )
             found[framework] = ask_for_problems(client, scratch / "live.db")
     return found

@@ -24,10 +24,9 @@ import pytest
 import yaml
 from httpx2 import Client, Response
 
-from python_patterns import live, matrix, render, servers
+from python_patterns import live, render, servers
 from python_patterns.live import Project, kill, stop, wait_until
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # What has no server is run in other ways, below, and pages in a browser: test_site.py.
 VARIANTS = sorted(
     path
@@ -37,13 +36,6 @@ VARIANTS = sorted(
 )
 LARGE = yaml.safe_load((render.FAMILY_ROOT / "variants/api-large.yml").read_text())
 
-PRODUCTION = {
-    "ENVIRONMENT": "production",
-    "SECRET_KEY": "0123456789abcdef" * 4,
-    "ALLOWED_HOSTS": "127.0.0.1",
-}
-# As the proxy in front of it says: in production Django takes nothing else.
-HTTPS = {"X-Forwarded-Proto": "https"}
 # uvicorn closes everything, and then ends by the signal that it got.
 STOPPED = (0, -signal.SIGTERM)
 
@@ -117,7 +109,7 @@ def make_project(
         }
         if answers.get("framework") == "django":
             # In development Django shows its own pages for errors.
-            wanted |= PRODUCTION
+            wanted |= live.PRODUCTION
         if answers["worker"] == "celery":
             port = request.getfixturevalue("redis_port")
             servers.empty_redis(port, 0)
@@ -130,8 +122,6 @@ def make_project(
             wanted["DATABASE_URL"] = driver + path.removeprefix("postgresql")
         project = live.make(
             tree,
-            cache=matrix.DEFAULT_CACHE,
-            python=PYTHON,
             logs=tmp_path / "logs",
             variables=wanted,
         )
@@ -144,7 +134,7 @@ def make_project(
 
 
 def connect(port: int) -> Client:
-    return Client(base_url=f"http://127.0.0.1:{port}", headers=HTTPS, timeout=30)
+    return Client(base_url=f"http://127.0.0.1:{port}", headers=live.HTTPS, timeout=30)
 
 
 def log_of(project: Project, program: str) -> str:

@@ -7,7 +7,6 @@ the pages there.
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from python_patterns import live, matrix, render
+from python_patterns import live, render
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -35,7 +34,6 @@ QUIET = (
 )
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PASSWORD = "correct horse battery"  # noqa: S105
 PRODUCTS = {
     "Walnut desk tray": "64.00",
@@ -54,8 +52,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     answers = yaml.safe_load((render.FAMILY_ROOT / "variants/site.yml").read_text())
     project = live.make(
         render.render({**answers, "project_name": "Stationery"}, directory / "project"),
-        cache=matrix.DEFAULT_CACHE,
-        python=PYTHON,
         logs=directory / "logs",
         variables={
             "ENVIRONMENT": "production",
