@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,21 +51,24 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start the site as in production, and give its address."""
     directory = tmp_path_factory.mktemp("site")
     answers = yaml.safe_load((render.FAMILY_ROOT / "variants/site.yml").read_text())
-    project = live.make(
+    image = live.make(
         render.render({**answers, "project_name": "Stationery"}, directory / "project"),
         logs=directory / "logs",
-        variables={
-            "ENVIRONMENT": "production",
-            "HTTPS": "false",
-            "SECRET_KEY": secrets.token_hex(32),
-            "DJANGO_SUPERUSER_NAME": "Grace",
-            "DJANGO_SUPERUSER_EMAIL": "grace@example.com",
-            "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
-        },
+        variables={},
     )
     manage = ("python", "manage.py")
+    # The image is built without the settings of production.
+    image.run((*manage, "collectstatic", "--noinput", "--verbosity", "0"))
+    production = {
+        "ENVIRONMENT": "production",
+        "HTTPS": "false",
+        "SECRET_KEY": secrets.token_hex(32),
+        "DJANGO_SUPERUSER_NAME": "Grace",
+        "DJANGO_SUPERUSER_EMAIL": "grace@example.com",
+        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+    }
+    project = replace(image, variables={**image.variables, **production})
     project.run((*manage, "migrate", "--verbosity", "0"))
-    project.run((*manage, "collectstatic", "--noinput", "--verbosity", "0"))
     project.run((*manage, "createsuperuser", "--noinput"))
     port = live.free_port()
     server = ("gunicorn", "app.main", "--bind", f"127.0.0.1:{port}", "--threads", "4")
