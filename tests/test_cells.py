@@ -60,14 +60,16 @@ def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
     # small: concurrency, worker, purpose; the others: layout and database as well
     fastapi, flask = 2 * 3 * 2, 2
+    # a small service of Django needs no tables: concurrency, worker
+    small_django = 2 * 2
     # none: scripts that wait, async or sync, or compute, and workers, async or sync;
     # at medium and large by layer and by feature
     plain = 3 + 2
     # Django, an API or a site: two sizes, concurrency, layout, database, worker
     django = 2 * 2 * 2 * 2 * 2 * 2
-    assert sizes.count("small") == fastapi + flask + plain
+    assert sizes.count("small") == fastapi + flask + small_django + plain
     assert len(CELLS) == (
-        (fastapi + flask) * (1 + 2 * 2 * 3) + plain * (1 + 2 * 2) + django
+        (fastapi + flask) * (1 + 2 * 2 * 3) + plain * (1 + 2 * 2) + small_django + django
     )
 
 
