@@ -329,7 +329,7 @@ def test_a_variant_serves_works_and_stops(
         # The client still holds its connection.
         assert stop(server) in STOPPED
         if project.commands.server[0] != "flask":  # Its server for development.
-            ended = "stopped", "Application shutdown complete", "Shutting down: Master"
+            ended = "stopped", "Finished server process", "Shutting down: Master"
             assert any(text in log_of(project, "server") for text in ended)
         assert "Traceback" not in log_of(project, "server")
 
