@@ -106,6 +106,16 @@ VIOLATIONS = {
         "app/users/tasks.py",
         "from app.users.views import MeView",
     ),
+    "an async Django service imports its view": (
+        {"framework": "django", "concurrency": "async", "layout": "feature"},
+        "app/checks/services.py",
+        "from app.checks.views import check",
+    ),
+    "a Django report imports a route": (
+        {"framework": "django", "concurrency": "async", "layout": "layer"},
+        "app/services/reports.py",
+        "from app.routes.checks import check",
+    ),
     "a site's model imports its form": (
         {"purpose": "site", "layout": "feature"},
         "app/products/models.py",

@@ -24,9 +24,10 @@ AXES = {
         "has_broker",
         "has_results",
         "has_schedule",
+        "checks_in_requests",
         "queued_in_process",
     },
-    "concurrency": {"concurrency", "await_", "async_"},
+    "concurrency": {"concurrency", "await_", "async_", "has_async_views"},
     "layout": {"layout", "by_feature"},
     "database": {"database", "has_database", "orm"},
     "domain": {
