@@ -48,7 +48,7 @@ def count_queries(project: live.Project) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_query_for_each_owner_is_noticed(name: str, tmp_path: Path) -> None:
     answers, path, eager = FAULTS[name]
-    choice = {**answers, "framework": name.split()[0]}
+    choice = {**answers, "framework": name.partition(" ")[0]}
     tree = render.render(choice, tmp_path / "project")
     project = live.make(tree, logs=tmp_path / "logs", variables={})
     assert count_queries(project).returncode == 0
