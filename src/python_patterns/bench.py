@@ -38,16 +38,16 @@ CONNECTIONS = 8
 FILL = """
 import os
 import sqlite3
+import sys
 
 path = os.environ["DATABASE_URL"].partition(":///")[2]
 with sqlite3.connect(path) as connection:
     connection.executemany(
-        "INSERT INTO users (id, email, name, password_hash) VALUES (?, ?, ?, ?)",
+        f"INSERT INTO {sys.argv[1]}",
         [(n, f"user{n}@example.com", f"User {n}", "") for n in range(1, 4)],
     )
     connection.executemany(
-        "INSERT INTO products (name, description, price_cents, owner_id)"
-        " VALUES (?, ?, ?, ?)",
+        f"INSERT INTO {sys.argv[2]}",
         [(f"Product {n}", "A thing." * 10, 100 * n, n % 3 + 1) for n in range(200)],
     )
 """
@@ -61,6 +61,9 @@ class Framework:
         name: As the answer.
         made_of: The modules of its frameworks, to import.
         server: Serves the bare application.
+        concurrency: As the answer.
+        users: The table of users, and what is stored in it.
+        products: The table of products, and what is stored in it.
         boot: The limit of the time until the first answer.
         list: The limit of the rate of lists.
     """
@@ -68,18 +71,40 @@ class Framework:
     name: str
     made_of: str
     server: tuple[str, ...]
+    concurrency: str = "sync"
+    users: str = "users (id, email, name, password_hash) VALUES (?, ?, ?, ?)"
+    products: str = (
+        "products (name, description, price_cents, owner_id) VALUES (?, ?, ?, ?)"
+    )
     boot: float = 1.6
     list: float = 0.75
 
 
 FRAMEWORKS = (
     Framework(
-        "fastapi", "fastapi, sqlalchemy.ext.asyncio", ("uvicorn", "fastapi_app:app")
+        "fastapi",
+        "fastapi, sqlalchemy.ext.asyncio",
+        ("uvicorn", "fastapi_app:app"),
+        concurrency="async",
     ),
     Framework(
         "flask",
         "flask, spectree, pydantic, sqlalchemy.orm",
         ("gunicorn", "--worker-class", "gthread", "--threads", "8", "flask_app:app"),
+        boot=1.8,
+        list=0.7,
+    ),
+    Framework(
+        "django",
+        # REST framework cannot be imported without settings: so with the smallest.
+        "django_app",
+        ("gunicorn", "--threads", "8", "django_app:application"),
+        users="users_user (id, email, name, password,"
+        " is_superuser, is_staff, is_active, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, 0, 0, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+        products="products_product (name, description, price_cents, owner_id,"
+        " created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
         boot=1.8,
         list=0.7,
     ),
@@ -239,7 +264,8 @@ def make_projects(
         The project, and one that has its environment and its database but
         serves the bare application.
     """
-    tree = render.render({"framework": framework.name}, scratch / "project")
+    answers = {"framework": framework.name, "concurrency": framework.concurrency}
+    tree = render.render(answers, scratch / "project")
     scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
     project = live.make(
         tree,
@@ -247,7 +273,7 @@ def make_projects(
         variables={"DATABASE_URL": f"{scheme}:///{scratch / 'bench.db'}"},
     )
     project.prepare()
-    project.run(("python", "-c", FILL))
+    project.run(("python", "-c", FILL, framework.users, framework.products))
 
     directory = scratch / "bare"
     directory.mkdir()
@@ -279,7 +305,9 @@ def measure_imports(
         command = one.command(("python", "-c", f"import {modules}"))
         return lambda: seconds_of(command, one.tree, one.variables)
 
-    module = project.commands.server[-1].partition(":")[0]
+    (module,) = (
+        word.partition(":")[0] for word in project.commands.server if ":" in word
+    )
     ours, alone, frameworks, theirs = take_turns(
         [
             importing(project, module),
@@ -292,7 +320,8 @@ def measure_imports(
     yield Comparison("import", f"import {framework.name}", ours, alone)
     against = f"import {framework.made_of}"
     yield Comparison("import", against, ours, frameworks, limit=1.6)
-    yield Comparison("import", "the bare application", ours, theirs)
+    if framework.made_of != f"{framework.name}_app":
+        yield Comparison("import", "the bare application", ours, theirs)
 
 
 def measure_boot(
@@ -361,7 +390,9 @@ class _Connection(asyncio.Protocol):
 
 
 async def _load(port: int, path: str, seconds: float) -> float:
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    fields = {"Host": f"127.0.0.1:{port}", **live.HTTPS}
+    lines = [f"GET {path} HTTP/1.1", *map(": ".join, fields.items())]
+    request = "\r\n".join([*lines, "\r\n"]).encode()
     start = time.perf_counter()
     loop = asyncio.get_running_loop()
     connections = []

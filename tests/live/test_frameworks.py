@@ -65,6 +65,17 @@ def ask_for_problems(client: Client, database: Path) -> dict[str, dict[str, Any]
         "wrong fields": client.post(
             "/products", json={"name": "", "price_cents": -1}, headers=owner
         ),
+        "wrong types": client.post(
+            "/products", json={"name": 7, "price_cents": "dear"}, headers=owner
+        ),
+        "wrong types in a change": client.patch(
+            path, json={"name": 7, "price_cents": "dear"}, headers=owner
+        ),
+        "broken JSON": client.post(
+            "/products",
+            content='{"name": ',
+            headers=owner | {"Content-Type": "application/json"},
+        ),
         "wrong query": client.get("/products", params={"limit": "0"}),
         "wrong password": client.post("/users/token", data=wrong),
         "no token": client.get("/users/me"),
