@@ -13,6 +13,7 @@ import yaml
 from python_patterns.cells import (
     Cell,
     SelectionError,
+    as_word,
     find_cells,
     load_config,
     select,
@@ -28,7 +29,8 @@ def values_of(question: str) -> list[str]:
     """List the values of a question's choices, whether valid together or not."""
     choices = CONFIG[question]["choices"]
     values = choices.values() if isinstance(choices, dict) else choices
-    return [value["value"] if isinstance(value, dict) else value for value in values]
+    plain = (value["value"] if isinstance(value, dict) else value for value in values)
+    return [as_word(value) for value in plain]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def answers_of_copier(
     except ValueError:
         return None
     recorded = yaml.safe_load((destination / ".copier-answers.yml").read_text("utf-8"))
-    return {name: recorded[name] for name in AXES if name in recorded}
+    return {name: as_word(recorded[name]) for name in AXES if name in recorded}
 
 
 def test_number_of_cells() -> None:
@@ -65,8 +67,9 @@ def test_number_of_cells() -> None:
     # none: scripts that wait, async or sync, or compute, and workers, async or sync;
     # at medium and large by layer and by feature
     plain = 3 + 2
-    # Django, an API or a site: two sizes, concurrency, layout, database, worker
-    django = 2 * 2 * 2 * 2 * 2 * 2
+    # Django, an API or a site: two sizes, concurrency, layout, database, worker; the async
+    # API with or without a WebSocket
+    django = 2 * 2 * 2 * 2 * 2 * 2 + 2 * 2 * 2 * 2
     assert sizes.count("small") == fastapi + flask + small_django + plain
     assert len(CELLS) == (
         (fastapi + flask) * (1 + 2 * 2 * 3) + plain * (1 + 2 * 2) + small_django + django
@@ -82,6 +85,11 @@ def test_ids_name_one_cell_each() -> None:
 )
 def test_every_value_occurs(question: str, value: str) -> None:
     assert any(cell.answers.get(question) == value for cell in CELLS)
+
+
+def test_yes_is_in_an_id_by_its_name_and_no_is_not() -> None:
+    cells = [Cell({"framework": "django", "websocket": word}) for word in ("no", "yes")]
+    assert [cell.id for cell in cells] == ["django", "django-websocket"]
 
 
 def test_hidden_question_is_no_axis() -> None:

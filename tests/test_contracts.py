@@ -111,6 +111,16 @@ VIOLATIONS = {
         "app/checks/services.py",
         "from app.checks.views import check",
     ),
+    "a Django signal imports its consumer": (
+        {
+            "framework": "django",
+            "concurrency": "async",
+            "layout": "feature",
+            "websocket": "yes",
+        },
+        "app/products/signals.py",
+        "from app.products.consumers import ProductEvents",
+    ),
     "a Django report imports a route": (
         {"framework": "django", "concurrency": "async", "layout": "layer"},
         "app/services/reports.py",

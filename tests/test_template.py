@@ -38,6 +38,7 @@ AXES = {
         "has_predictions",
         "has_duplicates",
     },
+    "websocket": {"has_websocket"},
     "framework": {
         "framework",
         "server",

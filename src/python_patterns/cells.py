@@ -42,8 +42,15 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """The answers joined by hyphens, for example ``fastapi-small-sync-none``."""
-        return "-".join(self.answers.values())
+        """The answers joined by hyphens, for example ``fastapi-small-sync-none``.
+
+        What was answered with yes is in it by its name, and with no not at all.
+        """
+        return "-".join(
+            name if answer == "yes" else answer
+            for name, answer in self.answers.items()
+            if answer != "no"
+        )
 
 
 class _Loader(yaml.SafeLoader):
@@ -175,6 +182,17 @@ def _questions(root: Path) -> list[_Question]:
     ]
 
 
+def as_word(value: object) -> str:
+    """Return an answer as a word of a cell: yes or no where the question is one.
+
+    Args:
+        value: The answer.
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
 def _walk(
     questions: Sequence[_Question], axes: Iterable[str], answers: dict[str, Any]
 ) -> Iterator[dict[str, str]]:
@@ -184,7 +202,7 @@ def _walk(
             for value in question.valid_values(answers):
                 known = {**answers, question.name: value}
                 for rest in _walk(questions[index + 1 :], axes, known):
-                    yield {question.name: str(value), **rest}
+                    yield {question.name: as_word(value), **rest}
             return
         answers = {**answers, question.name: question.default(answers)}
     yield {}
