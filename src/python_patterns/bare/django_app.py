@@ -14,6 +14,7 @@ settings.configure(
     ALLOWED_HOSTS=["127.0.0.1"],
     SECRET_KEY="for-the-benchmark",  # noqa: S106
     ROOT_URLCONF="django_app",
+    TIME_ZONE="UTC",
     INSTALLED_APPS=[
         "django.contrib.auth",
         "django.contrib.contenttypes",
