@@ -19,15 +19,16 @@ API = {
     "worker": "none",
 }
 EAGER = ".options(joinedload(Product.owner))"
+SELECT = '.select_related("owner")'
 # For each framework the answers, and what fetches owners together with their products.
 FAULTS = {
     "fastapi": (API, "app/repositories/products.py", EAGER),
     "flask": (API, "app/repositories/products.py", EAGER),
-    "django": (API, "app/routes/products.py", ".with_owner()"),
+    "django": (API, "app/models/products/models.py", SELECT),
     "django site": (
         {**API, "purpose": "site", "layout": "feature"},
-        "app/products/views.py",
-        '.select_related("owner")',
+        "app/products/models.py",
+        SELECT,
     ),
 }
 
