@@ -67,12 +67,15 @@ def test_number_of_cells() -> None:
     # none: scripts that wait, async or sync, or compute, and workers, async or sync;
     # at medium and large by layer and by feature
     plain = 3 + 2
-    # Django, an API or a site: two sizes, concurrency, layout, database, worker; the async
-    # API with or without a WebSocket
+    # Django, an API or a site: two sizes, concurrency, layout, database, worker; the
+    # async API with or without a WebSocket
     django = 2 * 2 * 2 * 2 * 2 * 2 + 2 * 2 * 2 * 2
     assert sizes.count("small") == fastapi + flask + small_django + plain
     assert len(CELLS) == (
-        (fastapi + flask) * (1 + 2 * 2 * 3) + plain * (1 + 2 * 2) + small_django + django
+        (fastapi + flask) * (1 + 2 * 2 * 3)
+        + plain * (1 + 2 * 2)
+        + small_django
+        + django
     )
 
 

@@ -3,8 +3,6 @@
 from itertools import product
 from pathlib import Path
 
-import pytest
-
 from python_patterns.render import FAMILY_ROOT, render
 
 SHAPES = [
