@@ -61,6 +61,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     image.run((*manage, "collectstatic", "--noinput", "--verbosity", "0"))
     production = {
         "ENVIRONMENT": "production",
+        "ALLOWED_HOSTS": "127.0.0.1",
         "HTTPS": "false",
         "SECRET_KEY": secrets.token_hex(32),
         "DJANGO_SUPERUSER_NAME": "Grace",
