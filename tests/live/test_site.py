@@ -105,6 +105,11 @@ def show(page: "Page", name: str) -> None:
 
 def tab_to(page: "Page", name: str) -> None:
     """Press Tab until the element of this name has the focus, and see that it shows."""
+    # A browser that has not yet given the focus to the first field would complain.
+    page.wait_for_function(
+        "!document.querySelector('[autofocus]')"
+        " || document.activeElement !== document.body"
+    )
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")
         focus = page.locator(":focus")
