@@ -24,6 +24,8 @@ AXES = {
         "has_broker",
         "has_results",
         "has_schedule",
+        "enqueues_with_await",
+        "library",
         "checks_in_requests",
         "queued_in_process",
     },
