@@ -78,7 +78,7 @@ def commands(tree: Path) -> Commands:
     *prepare, server = map(words, lines)
     production = re.search(r"^(uv run )?(gunicorn|uvicorn) .*$", text, re.MULTILINE)
     server = words(production[0]) if production else server
-    worker = re.search(r"^(uv run )?celery .* worker\b.*$", text, re.MULTILINE)
+    worker = re.search(r"^.*\S(?= +# as many as there is work$)", text, re.MULTILINE)
     return Commands(
         tuple(prepare),
         tuple(word for word in server if word not in DEVELOPMENT),

@@ -110,7 +110,7 @@ def make_project(
         if answers.get("framework") == "django":
             # In development Django shows its own pages for errors.
             wanted |= live.PRODUCTION
-        if answers["worker"] == "celery":
+        if answers["worker"] not in {"none", "background"}:
             port = request.getfixturevalue("redis_port")
             servers.empty_redis(port, 0)
             wanted["BROKER_URL"] = f"redis://127.0.0.1:{port}/0"
