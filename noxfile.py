@@ -56,3 +56,10 @@ def bench(session: nox.Session) -> None:
     """Print what the template costs, as ratios; ``--quick`` for fewer rounds."""
     session.install("--editable", ".", *DEV)
     session.run("python", "-m", "python_patterns.bench", *session.posargs)
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """Print what becomes of jobs when workers are killed and the broker restarts."""
+    session.install("--editable", ".", *DEV)
+    session.run("python", "-m", "python_patterns.crash", *session.posargs)

@@ -27,7 +27,6 @@ AXES = {
         "enqueues_with_await",
         "library",
         "checks_in_requests",
-        "checks_together",
         "queued_in_process",
     },
     "concurrency": {"concurrency", "await_", "async_", "has_async_views"},

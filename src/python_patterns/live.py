@@ -48,11 +48,13 @@ class Commands:
         prepare: What to run once before the first start.
         server: Starts the server; the one for production, where another is for that.
         worker: Starts a worker; empty where there is none.
+        failed: Shows the jobs that failed, and with ids enqueues them again.
     """
 
     prepare: tuple[tuple[str, ...], ...]
     server: tuple[str, ...]
     worker: tuple[str, ...]
+    failed: tuple[str, ...]
 
 
 def commands(tree: Path) -> Commands:
@@ -78,11 +80,16 @@ def commands(tree: Path) -> Commands:
     *prepare, server = map(words, lines)
     production = re.search(r"^(uv run )?(gunicorn|uvicorn) .*$", text, re.MULTILINE)
     server = words(production[0]) if production else server
-    worker = re.search(r"^.*\S(?= +# as many as there is work$)", text, re.MULTILINE)
+
+    def marked(comment: str) -> tuple[str, ...]:
+        line = re.search(rf"^.*(?=# {comment}$)", text, re.MULTILINE)
+        return words(line[0]) if line else ()
+
     return Commands(
         tuple(prepare),
         tuple(word for word in server if word not in DEVELOPMENT),
-        words(worker[0]) if worker else (),
+        marked("as many as there is work"),
+        marked("what failed; with ids: once more"),
     )
 
 
@@ -118,18 +125,18 @@ class Project:
         """Take the program of a command from the project's environment."""
         return [str(self.environment / "bin" / words[0]), *words[1:]]
 
-    def run(self, words: Sequence[str]) -> str:
+    def run(self, words: Sequence[str], *, seconds: float = 120) -> str:
         """Run a program to its end and return its output.
 
         Raises:
-            RuntimeError: It fails, or takes two minutes.
+            RuntimeError: It fails, or takes longer.
         """
         done = programs.run(
             self.command(words),
             directory=self.tree,
             variables=self.variables,
             log=self.logs / "run.log",
-            seconds=120,
+            seconds=seconds,
         )
         if done.code != 0:
             raise RuntimeError(

