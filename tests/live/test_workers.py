@@ -112,15 +112,15 @@ def site() -> Iterator[str]:
         server.shutdown()
 
 
-def make(
-    answers: Mapping[str, Any], directory: Path, port: int, site: str = ""
-) -> Project:
+def make(answers: Mapping[str, Any], directory: Path, port: int, site: str) -> Project:
     """Render a project whose jobs are tried three times, and make all that it needs."""
     tree = render.render(answers, directory / "project")
     (directory / "marks").mkdir()
     variables = {
         "BROKER_URL": f"redis://127.0.0.1:{port}/0",
         "JOB_RETRIES": "2",
+        # The less time a job may take, the sooner one that was interrupted comes again.
+        "JOB_TIME_LIMIT_SECONDS": "5",
         "SITES": f'["{site}"]',
         # Hashes of passwords are slow on purpose.
         "PASSWORD_TIME_COST": "1",
@@ -184,12 +184,12 @@ def register(client: Client, name: str) -> dict[str, str]:
 @pytest.mark.parametrize("worker", WORKERS)
 @pytest.mark.parametrize("framework", WITH_USERS)
 def test_users_are_welcomed_by_another_process(
-    framework: str, worker: str, tmp_path: Path
+    framework: str, worker: str, tmp_path: Path, site: str
 ) -> None:
     answers = {"framework": framework, "worker": worker, **WITH_USERS[framework]}
     with ExitStack() as stack:
         redis = stack.enter_context(servers.redis_server())
-        project = make(answers, tmp_path, redis)
+        project = make(answers, tmp_path, redis, site)
         project.prepare()
         make_it_stumble(project, framework)
         _, port = stack.enter_context(project.server())
@@ -226,7 +226,7 @@ def test_what_a_command_leaves_is_done_by_another_process(
     answers = {"framework": "none", "purpose": "worker", "worker": worker, **MEDIUM}
     with ExitStack() as stack:
         redis = stack.enter_context(servers.redis_server())
-        project = make(answers, tmp_path, redis)
+        project = make(answers, tmp_path, redis, site)
         make_it_stumble(project, "none")
 
         def leave(name: str) -> str:
