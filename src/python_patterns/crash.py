@@ -59,7 +59,7 @@ import sys
 import time
 from pathlib import Path
 from uuid import UUID
-from app.worker import find_result
+from app.commands.checks import find_result
 
 waiting = Path(sys.argv[1]).read_text().split()
 until = time.monotonic() + float(sys.argv[2])
