@@ -60,16 +60,18 @@ def answers_of_copier(
 
 def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
+    # Celery and its like
+    libraries = 2
     # small: concurrency, worker, purpose; the others: layout and database as well
-    fastapi, flask = 2 * 3 * 2, 2
+    fastapi, flask = 2 * (2 + libraries) * 2, 1 + libraries
     # a small service of Django needs no tables: concurrency, worker
-    small_django = 2 * 2
+    small_django = 2 * (1 + libraries)
     # none: scripts that wait, async or sync, or compute, and workers, async or sync;
     # at medium and large by layer and by feature
-    plain = 3 + 2
+    plain = 3 + 2 * libraries
     # Django, an API or a site: two sizes, concurrency, layout, database, worker; the
     # async API with or without a WebSocket
-    django = 2 * 2 * 2 * 2 * 2 * 2 + 2 * 2 * 2 * 2
+    django = (2 * 2 * 2 * 2 * 2 + 2 * 2 * 2) * (1 + libraries)
     assert sizes.count("small") == fastapi + flask + small_django + plain
     assert len(CELLS) == (
         (fastapi + flask) * (1 + 2 * 2 * 3)
@@ -152,7 +154,7 @@ def test_select_takes_ids() -> None:
     ("words", "message"),
     [
         (["wroker=celery"], "There is no structural answer 'wroker': take framework, "),
-        (["worker=celry"], "worker is never 'celry': take none, background, celery."),
+        (["worker=celry"], "worker is never 'celry': take none, background, celery, dramatiq."),
         (["nothing"], "There is no cell 'nothing': give a cell's id, or answers "),
         (["size=small", "layout=layer"], "No cell has size=small layout=layer at once"),
     ],
