@@ -60,16 +60,19 @@ def answers_of_copier(
 
 def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
+    # the libraries that leave jobs to workers
+    libraries = len(set(values_of("worker")) - {"none", "background"})
+    workers = 1 + libraries
     # small: concurrency, worker, purpose; the others: layout and database as well
-    fastapi, flask = 2 * 3 * 2, 2
+    fastapi, flask = 2 * (workers + 1) * 2, workers
     # a small service of Django needs no tables: concurrency, worker
-    small_django = 2 * 2
+    small_django = 2 * workers
     # none: scripts that wait, async or sync, or compute, and workers, async or sync;
     # at medium and large by layer and by feature
-    plain = 3 + 2
+    plain = 3 + 2 * libraries
     # Django, an API or a site: two sizes, concurrency, layout, database, worker; the
     # async API with or without a WebSocket
-    django = 2 * 2 * 2 * 2 * 2 * 2 + 2 * 2 * 2 * 2
+    django = 2 * 2 * 2 * 2 * 2 * workers + 2 * 2 * 2 * workers
     assert sizes.count("small") == fastapi + flask + small_django + plain
     assert len(CELLS) == (
         (fastapi + flask) * (1 + 2 * 2 * 3)
@@ -152,7 +155,7 @@ def test_select_takes_ids() -> None:
     ("words", "message"),
     [
         (["wroker=celery"], "There is no structural answer 'wroker': take framework, "),
-        (["worker=celry"], "worker is never 'celry': take none, background, celery."),
+        (["worker=celry"], "worker is never 'celry': take none, background, celery"),
         (["nothing"], "There is no cell 'nothing': give a cell's id, or answers "),
         (["size=small", "layout=layer"], "No cell has size=small layout=layer at once"),
     ],
