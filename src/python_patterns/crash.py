@@ -91,7 +91,8 @@ class Pages(ThreadingHTTPServer):
     """A site that counts how often each of its pages was asked for.
 
     Attributes:
-        asked: How often, by path.
+        asked: How often, by path; counted when the page is there.
+        begun: How many pages were asked for, with those that are not there yet.
         seconds: How long a page takes.
     """
 
@@ -102,6 +103,7 @@ class Pages(ThreadingHTTPServer):
     def __init__(self, seconds: float) -> None:
         super().__init__(("127.0.0.1", 0), _Page)
         self.asked: Counter[str] = Counter()
+        self.begun = 0
         self.seconds = seconds
 
     @property
@@ -113,6 +115,7 @@ class Pages(ThreadingHTTPServer):
 class _Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert isinstance(self.server, Pages)  # noqa: S101 - narrows the type
+        self.server.begun += 1
         time.sleep(self.server.seconds)
         self.server.asked[self.path] += 1
         self.send_response(200)
@@ -160,6 +163,9 @@ def crash(worker: str, scratch: Path) -> Outcome:
             what = f"{wanted:.0f} jobs of {worker}"
             live.wait_until(lambda: len(pages.asked) >= wanted, what, pause=0.01)
 
+        def is_busy() -> bool:
+            return pages.begun > pages.asked.total()
+
         with servers.redis_server(port, data):
             jobs = str(scratch / "jobs")
             project.run(("python", "-c", ENQUEUE, pages.address, str(JOBS), jobs))
@@ -167,6 +173,7 @@ def crash(worker: str, scratch: Path) -> Outcome:
             for share in (0.2, 0.4):
                 with project.worker() as process:
                     done(share)
+                    live.wait_until(is_busy, "a job to interrupt", pause=0.001)
                     live.kill(process)
             with ExitStack() as stack:
                 process = stack.enter_context(project.worker())
