@@ -28,7 +28,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from python_patterns import live, render
+from python_patterns import crash, live, render, servers
 from python_patterns.cells import load_config
 
 BARE = Path(__file__).with_name("bare")
@@ -451,6 +451,70 @@ def measure_requests(
                     yield Comparison(what, against, ours, theirs, "requests/s", limit)
 
 
+# --- Jobs -----------------------------------------------------------------------------
+
+JOBS = 300
+# Starts the bare worker of each library.
+BARE_WORKERS = {
+    "celery": ("celery", "--app", "celery_jobs", "worker"),
+}
+
+
+def jobs_per_second(
+    project: live.Project, enqueue: Sequence[str], pages: crash.Pages, port: int
+) -> float:
+    """Let a worker do jobs that wait, and count them where they have their effect.
+
+    Args:
+        project: What the worker is of.
+        enqueue: Leaves ``JOBS`` jobs, each of which asks for a page.
+        pages: The pages.
+        port: The broker's on 127.0.0.1.
+    """
+    pages.asked.clear()
+    servers.empty_redis(port, 0)
+    project.run(enqueue)
+    with project.worker() as process:
+        live.wait_until(lambda: bool(pages.asked), "the first job", pause=0.001)
+        start, before = time.perf_counter(), len(pages.asked)
+        live.wait_until(lambda: len(pages.asked) >= JOBS, "all jobs", pause=0.001)
+        spent = time.perf_counter() - start
+        live.kill(process)
+    return (JOBS - before) / spent
+
+
+def measure_jobs(worker: str, scratch: Path, rounds: Rounds) -> Iterator[Comparison]:
+    """Compare how many jobs a worker does with what the bare library does."""
+    with servers.redis_server() as port, crash.pages_of(0) as pages:
+        project = live.make(
+            render.render(crash.ANSWERS | {"worker": worker}, scratch / "project"),
+            logs=scratch / "logs",
+            variables={"BROKER_URL": f"redis://127.0.0.1:{port}/0"},
+        )
+        directory = scratch / "bare"
+        directory.mkdir()
+        shutil.copy(BARE / f"{worker}_jobs.py", directory)
+        bare = replace(
+            project,
+            tree=directory,
+            variables={**project.variables, "PYTHONPATH": str(directory)},
+            commands=replace(project.commands, worker=BARE_WORKERS[worker]),
+            logs=scratch / "bare-logs",
+        )
+        ids = str(scratch / "ids")
+        arguments = (pages.address, str(JOBS))
+        ours = ("python", "-c", crash.ENQUEUE, *arguments, ids)
+        theirs = ("python", f"{worker}_jobs.py", *arguments)
+        these, those = take_turns(
+            [
+                partial(jobs_per_second, project, ours, pages, port),
+                partial(jobs_per_second, bare, theirs, pages, port),
+            ],
+            rounds.load,
+        )
+        yield Comparison("jobs", "the bare library", these, those, "jobs/s", 0.85)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print a table.
 
@@ -460,7 +524,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="measure a few times only")
     names = [framework.name for framework in FRAMEWORKS]
-    parser.add_argument("--only", choices=names, help="measure this framework's only")
+    names += BARE_WORKERS
+    parser.add_argument("--only", choices=names, help="measure only this")
     options = parser.parse_args(arguments)
     rounds = QUICK if options.quick else Rounds()
     # Children are to find bytecode, as they do wherever a service runs.
@@ -482,6 +547,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     replace(one, what=f"{framework.name}: {one.what}")
                     for one in measure(framework, project, bare, rounds)
                 ]
+        for worker in BARE_WORKERS:
+            if options.only not in {None, worker}:
+                continue
+            (scratch / worker).mkdir()
+            found += [
+                replace(one, what=f"{worker}: {one.what}")
+                for one in measure_jobs(worker, scratch / worker, rounds)
+            ]
     for one in found:
         values = [f"{statistics.median(each):.4g}" for each in (one.this, one.that)]
         ratio = f"{one.ratio:.2f}"

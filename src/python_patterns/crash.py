@@ -87,22 +87,36 @@ class Outcome:
     seconds: float
 
 
-class _Pages(ThreadingHTTPServer):
-    """A site that counts how often each of its pages was asked for."""
+class Pages(ThreadingHTTPServer):
+    """A site that counts how often each of its pages was asked for.
+
+    Attributes:
+        asked: How often, by path; counted when the page is there.
+        begun: How many pages were asked for, with those that are not there yet.
+        seconds: How long a page takes.
+    """
 
     daemon_threads = True
     # Many workers may ask at once.
     request_queue_size = 128
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         super().__init__(("127.0.0.1", 0), _Page)
         self.asked: Counter[str] = Counter()
+        self.begun = 0
+        self.seconds = seconds
+
+    @property
+    def address(self) -> str:
+        """Its URL, without a path."""
+        return f"http://127.0.0.1:{self.server_port}"
 
 
 class _Page(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        assert isinstance(self.server, _Pages)  # noqa: S101 - narrows the type
-        time.sleep(PAGE_SECONDS)
+        assert isinstance(self.server, Pages)  # noqa: S101 - narrows the type
+        self.server.begun += 1
+        time.sleep(self.server.seconds)
         self.server.asked[self.path] += 1
         self.send_response(200)
         self.end_headers()
@@ -112,8 +126,9 @@ class _Page(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _pages() -> Iterator[_Pages]:
-    with _Pages() as pages:
+def pages_of(seconds: float) -> Iterator[Pages]:
+    """Serve pages, each of which takes so long."""
+    with Pages(seconds) as pages:
         Thread(target=pages.serve_forever, daemon=True).start()
         yield pages
         pages.shutdown()
@@ -141,21 +156,24 @@ def crash(worker: str, scratch: Path) -> Outcome:
             "JOB_TIME_LIMIT_SECONDS": str(JOB_TIME_LIMIT_SECONDS),
         },
     )
-    with _pages() as pages:
+    with pages_of(PAGE_SECONDS) as pages:
 
         def done(share: float) -> None:
             wanted = share * JOBS
             what = f"{wanted:.0f} jobs of {worker}"
             live.wait_until(lambda: len(pages.asked) >= wanted, what, pause=0.01)
 
+        def is_busy() -> bool:
+            return pages.begun > pages.asked.total()
+
         with servers.redis_server(port, data):
-            site = f"http://127.0.0.1:{pages.server_port}"
             jobs = str(scratch / "jobs")
-            project.run(("python", "-c", ENQUEUE, site, str(JOBS), jobs))
+            project.run(("python", "-c", ENQUEUE, pages.address, str(JOBS), jobs))
             start = time.monotonic()
             for share in (0.2, 0.4):
                 with project.worker() as process:
                     done(share)
+                    live.wait_until(is_busy, "a job to interrupt", pause=0.001)
                     live.kill(process)
             with ExitStack() as stack:
                 process = stack.enter_context(project.worker())

@@ -234,7 +234,9 @@ def test_what_a_command_leaves_is_done_by_another_process(
             return project.run(command).strip()
 
         def is_done(job_id: str) -> bool:
-            found = "from app.commands.checks import find_result; from uuid import UUID; "
+            found = (
+                "from app.commands.checks import find_result; from uuid import UUID; "
+            )
             found += f"print(find_result(UUID('{job_id}'))[0])"
             return project.run(("python", "-c", found)).strip() == "done"
 
