@@ -457,6 +457,9 @@ JOBS = 300
 # Starts the bare worker of each library.
 BARE_WORKERS = {
     "celery": ("celery", "--app", "celery_jobs", "worker"),
+    "arq": ("arq", "arq_jobs.WorkerSettings"),
+    "rq": ("rq", "worker"),
+    "dramatiq": ("dramatiq", "--processes", "2", "dramatiq_jobs"),
 }
 
 
@@ -489,7 +492,10 @@ def measure_jobs(worker: str, scratch: Path, rounds: Rounds) -> Iterator[Compari
         project = live.make(
             render.render(crash.ANSWERS | {"worker": worker}, scratch / "project"),
             logs=scratch / "logs",
-            variables={"BROKER_URL": f"redis://127.0.0.1:{port}/0"},
+            # The second is what RQ's own command wants.
+            variables=dict.fromkeys(
+                ("BROKER_URL", "RQ_REDIS_URL"), f"redis://127.0.0.1:{port}/0"
+            ),
         )
         directory = scratch / "bare"
         directory.mkdir()

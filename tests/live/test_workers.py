@@ -253,6 +253,17 @@ def test_what_a_command_leaves_is_done_by_another_process(
         assert stop(process) == 0
 
 
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_project_notices_that_its_worker_is_gone(worker: str, tmp_path: Path) -> None:
+    answers = {"framework": "fastapi", "worker": worker, **WITH_CHECKS["fastapi"]}
+    tree = render.render(answers, tmp_path / "project")
+    project = live.make(tree, logs=tmp_path / "logs", variables={})
+    (tree / "app" / "worker.py").unlink()
+
+    with pytest.raises(RuntimeError, match="failed|error"):
+        project.run(("python", "-m", "pytest", "-q", "-x", "tests/e2e"))
+
+
 # --- Many jobs, and a broker that goes away and comes back ----------------------------
 
 CLIENTS = 16
