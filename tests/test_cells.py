@@ -72,8 +72,8 @@ def test_number_of_cells() -> None:
     flask = 1 + libraries
     # One file without tables, async or sync.
     small_django = 2 * (1 + libraries)
-    # An API, async or sync, and async with a WebSocket, without a worker or with Celery;
-    # a site, async or sync.
+    # An API, async or sync, or async with a WebSocket, for which there is no worker or
+    # Celery; a site, async or sync.
     django = 2 * (2 * (1 + libraries) + (1 + 1) + 2 * (1 + 1))
     # Scripts that wait, async or sync, or compute; workers, async or sync.
     plain = 3 + 2 * libraries
