@@ -398,7 +398,9 @@ def test_workers_do_what_a_command_leaves_though_one_is_killed(
 ) -> None:
     project = make_variant("worker", make_project, {"JOB_TIME_LIMIT_SECONDS": "2"})
     assert project.commands.worker
-    probe = PROBE.format(package="app")
+    # The one job takes long enough to be interrupted.
+    probe = PROBE.format(package="app").replace("sleep(0.1)", "sleep(1)")
+    assert "sleep(1)" in probe
     (project.tree / "probe.py").write_text(probe, encoding="utf-8")
 
     left = call(project, "check", *[sites[0]] * 100)
