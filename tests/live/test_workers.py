@@ -16,11 +16,9 @@ import pytest
 from httpx2 import Client
 
 from python_patterns import live, render, servers
-from python_patterns.cells import find_cells
+from python_patterns.crash import WORKERS
 from python_patterns.live import Project, stop, wait_until
 
-CELLS = find_cells(render.FAMILY_ROOT)
-WORKERS = sorted({cell.answers["worker"] for cell in CELLS} - {"none", "background"})
 MEDIUM = {"size": "medium", "layout": "layer", "concurrency": "sync"}
 # What takes jobs from clients: users to be welcomed ...
 WITH_USERS: Mapping[str, Mapping[str, str]] = {
