@@ -32,7 +32,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """Render, check and test every combination; arguments select some of them."""
+    """Render every combination and test a sample; ``--all``, or arguments that select."""
     session.install("--editable", ".", *DEV)
     session.run("python", "-m", "python_patterns.matrix", *session.posargs)
 
@@ -41,7 +41,7 @@ def matrix(session: nox.Session) -> None:
 def live(session: nox.Session) -> None:
     """Run the variants on real servers: HTTP, jobs, killed workers, the contract."""
     session.install("--editable", ".", *DEV)
-    session.run("pytest", "--numprocesses", "auto", "tests/live", *session.posargs)
+    session.run("pytest", "--showlocals", "-n", "auto", "tests/live", *session.posargs)
 
 
 @nox.session

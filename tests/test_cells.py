@@ -16,6 +16,7 @@ from python_patterns.cells import (
     as_word,
     find_cells,
     load_config,
+    sample,
     select,
 )
 from python_patterns.render import FAMILY_ROOT, copy_template, render
@@ -60,21 +61,19 @@ def answers_of_copier(
 
 def test_number_of_cells() -> None:
     sizes = [cell.answers["size"] for cell in CELLS]
-    # Celery serves all; the others an API, a model without a database, and workers.
     libraries = len(values_of("worker")) - len(["none", "background"])
     # At medium and large, by layer and by feature.
     shapes = 2 * 2
     # Async or sync: an API or a model, with no worker, in process, or with a library.
     fastapi = 2 * 2 * (2 + libraries)
-    # With a database: an API with all, a model only with Celery.
-    fastapi_stored = 2 * 2 * ((2 + libraries) + (2 + 1))
+    # The same with one of two databases.
+    fastapi_stored = 2 * fastapi
     # Sync only; without a database or with one of two.
     flask = 1 + libraries
     # One file without tables, async or sync.
     small_django = 2 * (1 + libraries)
-    # An API, async or sync, or async with a WebSocket, for which there is no worker or
-    # Celery; a site, async or sync.
-    django = 2 * (2 * (1 + libraries) + (1 + 1) + 2 * (1 + 1))
+    # An API, async or sync, or async with a WebSocket; a site, async or sync.
+    django = 2 * 5 * (1 + libraries)
     # Scripts that wait, async or sync, or compute; workers, async or sync.
     plain = 3 + 2 * libraries
     assert sizes.count("small") == fastapi + flask + small_django + plain
@@ -168,6 +167,20 @@ def test_selection_errors_are_one_clear_sentence(
         select(CELLS, words)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sample_shows_every_two_answers_that_go_together() -> None:
+    def pairs(cells: list[Cell]) -> set[tuple[tuple[str, str], ...]]:
+        return {
+            pair
+            for cell in cells
+            for pair in itertools.combinations(cell.answers.items(), 2)
+        }
+
+    chosen = sample(CELLS)
+    assert pairs(chosen) == pairs(CELLS)
+    assert len(chosen) < len(CELLS) / 5
+    assert sample(CELLS) == chosen
 
 
 FAMILY_OF_OTHERS = {

@@ -304,6 +304,21 @@ def test_every_cell_is_rendered_with_short_and_long_slugs(tmp_path: Path) -> Non
     ]
 
 
+def test_cells_outside_the_sample_are_only_rendered(tmp_path: Path) -> None:
+    (project,) = matrix.projects_of([CELL], tmp_path, frozenset(TIERS), {CELL.id})
+    assert project.tiers == {RENDER}
+    assert project.answers == CELL.answers
+
+
+def test_selection_and_all_exclude_each_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        matrix.main(["--all", CELL.id])
+    assert caught.value.code == 2
+    assert "Give a selection or --all, not both." in capsys.readouterr().err
+
+
 def test_program_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> None:
     start = time.monotonic()
     pids = tmp_path / "pids"

@@ -10,6 +10,7 @@ combination takes minutes. So the documented rules of its questions are applied 
 a test compares the result with what copier itself accepts.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -307,3 +308,28 @@ def select(cells: Sequence[Cell], words: Iterable[str]) -> list[Cell]:
     if not chosen:
         raise SelectionError(f"No cell has {' '.join(words)} at once.")
     return chosen
+
+
+def sample(cells: Sequence[Cell]) -> list[Cell]:
+    """Choose few cells in which every pair of answers that occurs is seen.
+
+    Most faults of a combination come from one answer or from two together. Each step
+    takes the cell that shows most pairs not seen yet, and of equals the first, so that
+    the same cells always give the same sample.
+
+    Args:
+        cells: The cells to choose from.
+
+    Returns:
+        The chosen cells, in the order of ``cells``.
+    """
+    pairs = {
+        cell.id: set(itertools.combinations(cell.answers.items(), 2)) for cell in cells
+    }
+    unseen = set().union(*pairs.values())
+    chosen: set[str] = set()
+    while unseen:
+        best = max(pairs, key=lambda cell_id: len(pairs[cell_id] & unseen))
+        chosen.add(best)
+        unseen -= pairs[best]
+    return [cell for cell in cells if cell.id in chosen]

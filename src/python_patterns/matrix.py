@@ -1,6 +1,8 @@
 """The matrix: every cell rendered, linted, typed, tested with its own tests, built.
 
-``python -m python_patterns.matrix [selection…]`` or ``nox -s matrix -- [selection…]``.
+``python -m python_patterns.matrix --all`` or ``nox -s matrix -- --all``; a selection in
+place of ``--all`` takes some cells. With neither, all are rendered and linted, and only
+a fixed sample goes through the other tiers: any two answers that go together are in it.
 
 Tier 1 renders and reads every file, and lints all projects with one call. Tier 2
 checks imports and types, tier 3 runs the project's own tests, tier 4 builds and
@@ -17,7 +19,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import (
     Future,
     ProcessPoolExecutor,
@@ -39,7 +41,7 @@ from rich.progress import (
 )
 
 from python_patterns import checks, programs, render, servers
-from python_patterns.cells import Cell, SelectionError, find_cells, select
+from python_patterns.cells import Cell, SelectionError, find_cells, sample, select
 
 RENDER, TYPES, OWN_TESTS, BUILD = 1, 2, 3, 4
 TIERS = {RENDER: "render", TYPES: "types", OWN_TESTS: "own tests", BUILD: "build"}
@@ -114,7 +116,10 @@ class Options:
 
 
 def projects_of(
-    cells: Sequence[Cell], trees: Path, tiers: frozenset[int]
+    cells: Sequence[Cell],
+    trees: Path,
+    tiers: frozenset[int],
+    shallow: Container[str] = (),
 ) -> list[Project]:
     """Plan the projects: each cell with the default slug and with extreme ones.
 
@@ -125,11 +130,14 @@ def projects_of(
         cells: The cells.
         trees: Directory that projects are rendered into.
         tiers: The tiers that are wanted.
+        shallow: Ids of the cells that go through tier 1 only, with the default slug.
     """
     projects = []
     for cell in cells:
-        projects.append(Project(cell.id, cell.id, trees / cell.id, tiers, cell.answers))
-        for slug in EXTREME_SLUGS:
+        wanted = tiers & {RENDER} if cell.id in shallow else tiers
+        project = Project(cell.id, cell.id, trees / cell.id, wanted, cell.answers)
+        projects.append(project)
+        for slug in () if cell.id in shallow else EXTREME_SLUGS:
             name = f"{cell.id}@{len(slug)}"
             answers = {**cell.answers, "project_slug": slug}
             wanted = tiers & {RENDER}
@@ -449,11 +457,16 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=jobs)
     parser.add_argument("--keep", type=Path, help="directory to leave the projects in")
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
+    parser.add_argument(
+        "--all", action="store_true", help="take every cell through all tiers"
+    )
     parser.add_argument("--list", action="store_true", help="only list the cells' ids")
     parser.add_argument(
         "--fresh", action="store_true", help="first remove environments and caches"
     )
     arguments = parser.parse_args(words)
+    if arguments.all and arguments.selection:
+        parser.error("Give a selection or --all, not both.")
     try:
         tiers = {int(text) for text in arguments.tiers.split(",")}
     except ValueError:
@@ -493,6 +506,9 @@ def main(words: Sequence[str] | None = None) -> int:
     if arguments.list:
         print("\n".join(cell.id for cell in cells))  # noqa: T201
         return 0
+    is_sample = not arguments.all and not arguments.selection
+    taken = sample(cells) if is_sample else cells
+    left = {cell.id for cell in cells} - {cell.id for cell in taken}
 
     cache: Path = arguments.cache.resolve()
     for directory in ("environments", "lanes") if arguments.fresh else ():
@@ -506,7 +522,7 @@ def main(words: Sequence[str] | None = None) -> int:
         trees = (
             arguments.keep.resolve() if arguments.keep else Path(scratch, "projects")
         )
-        projects = projects_of(cells, trees, arguments.tiers)
+        projects = projects_of(cells, trees, arguments.tiers, left)
         for project in projects:
             shutil.rmtree(project.tree, ignore_errors=True)
         options = Options(
@@ -525,6 +541,14 @@ def main(words: Sequence[str] | None = None) -> int:
     _write_findings(report, logs)
     for line in _summary(report, projects):
         display.line(line)
+    if left:
+        file = logs / "left.txt"
+        names = [f"{cell.id}\n" for cell in cells if cell.id in left]
+        file.write_text("".join(names), encoding="utf-8")
+        display.line(
+            f"{len(left)} cells went through tier 1 only and are left to --all; their "
+            f"ids are in {file}"
+        )
     failed = {project for project, _ in report.failures}
     display.line(
         f"{len(cells)} cells, {len(projects)} projects, {len(failed)} failed, "
