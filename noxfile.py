@@ -32,7 +32,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """Render every combination and test a sample; ``--all``, or arguments that select."""
+    """Render every combination, test a sample: ``--all``, or words that select."""
     session.install("--editable", ".", *DEV)
     session.run("python", "-m", "python_patterns.matrix", *session.posargs)
 

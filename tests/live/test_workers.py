@@ -403,7 +403,7 @@ def test_the_job_at_hand_is_done_though_the_broker_goes_away(
             job = client.post("/checks").headers["location"]
             wait_until(Site.asked_to_be_slow.is_set, "a job at hand")
         # Meanwhile the job ends, and the worker cannot say so.
-        time.sleep(4)
+        time.sleep(3)
         stack.enter_context(servers.redis_server(redis, data))
 
         def is_done(job: str) -> bool:
