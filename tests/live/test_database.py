@@ -27,6 +27,12 @@ SERVICES = {
     for cell in select(find_cells(render.FAMILY_ROOT), [*SHAPE, "purpose=api"])
     if cell.answers.get("websocket") != "yes"
 }
+(SITE,) = (
+    cell.answers
+    for cell in select(
+        find_cells(render.FAMILY_ROOT), [*SHAPE, "purpose=site", "concurrency=sync"]
+    )
+)
 CLIENTS = 50
 SECONDS = 10
 CONNECTIONS = """
@@ -212,3 +218,18 @@ def test_a_database_that_comes_back_is_found_again(
         assert number_of_products(client) >= len(stored)
         for _ in range(20):
             assert offer(client, owner).status_code == 201
+
+
+def test_a_site_says_that_its_database_is_away(tmp_path: Path, data: Path) -> None:
+    with ExitStack() as stack:
+        with servers.postgresql_server(data) as url:
+            project = make(SITE, tmp_path, url)
+            project.run(("python", "manage.py", "collectstatic", "--noinput"))
+            _, port = stack.enter_context(project.server())
+            client = stack.enter_context(connect(port))
+            assert client.get("/products/").status_code == 200
+        page = client.get("/products/")
+        assert page.status_code == 503
+        assert "Not available for now" in page.text
+        stack.enter_context(servers.postgresql_server(data))
+        assert client.get("/products/").status_code == 200
