@@ -77,6 +77,7 @@ def ask_for_problems(client: Client, database: Path) -> dict[str, dict[str, Any]
             headers=owner | {"Content-Type": "application/json"},
         ),
         "wrong query": client.get("/products", params={"limit": "0"}),
+        "wrong order": client.get("/products", params={"sort": "owner"}),
         "wrong password": client.post("/users/token", data=wrong),
         "no token": client.get("/users/me"),
         "bad token": client.get(
