@@ -47,6 +47,16 @@ with psycopg.connect(sys.argv[1], autocommit=True) as connection:
         print(row[0])
 """
 
+LOCK = """
+import sys
+import time
+import psycopg
+
+with psycopg.connect(sys.argv[1]) as connection:
+    connection.execute(f"LOCK TABLE {sys.argv[2]}")
+    time.sleep(15)
+"""
+
 
 @pytest.fixture
 def data() -> Iterator[Path]:
@@ -164,6 +174,31 @@ def test_an_address_that_registers_twice_at_once_gets_one_account(
         answers = list(pool.map(sign_up, [port] * together.parties))
     for statuses in zip(*answers, strict=True):
         assert Counter(statuses) == {201: 1, 409: together.parties - 1}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_statement_that_takes_too_long_is_stopped(name: str, tmp_path: Path) -> None:
+    table = "products_product" if name.startswith("django") else "products"
+
+    with serving(name, tmp_path) as (project, port, url), ExitStack() as stack:
+        client = stack.enter_context(connect(port))
+        assert client.get("/products").status_code == 200
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        locked = pool.submit(project.run, ("python", "-c", LOCK, url, table))
+        seconds = 0.0
+
+        def is_stopped() -> bool:
+            nonlocal seconds
+            start = time.monotonic()
+            answer = client.get("/products")
+            seconds = time.monotonic() - start
+            assert answer.status_code in {200, 503}, answer.text
+            return answer.status_code == 503
+
+        wait_until(is_stopped, "stop a statement")
+        assert 5 < seconds < 13
+        locked.result()
+        assert client.get("/products").status_code == 200
 
 
 @pytest.mark.parametrize("name", SERVICES)
