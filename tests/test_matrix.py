@@ -179,6 +179,25 @@ def test_mistake_is_reported_by_its_tier(report: Report, name: str) -> None:
     assert any(message in error for error in errors), errors
 
 
+def test_what_passed_is_not_checked_again(tmp_path: Path) -> None:
+    options = options_in(tmp_path)
+    tree = render(CELL.answers, tmp_path / "trees" / "one")
+    project = Project("one", "one", tree, frozenset({TYPES, BUILD}))
+
+    def check() -> tuple[Report, bool]:
+        display = Display(Console(file=io.StringIO()))
+        report = matrix.run([project], options, display)
+        return report, TYPES in report.known
+
+    assert not check()[1]
+    assert check()[1]
+    (tree / "main.py").write_text("wrong: int = 'text'\n", encoding="utf-8")
+    for _ in range(2):
+        report, known = check()
+        assert report.failures
+        assert not known
+
+
 def test_times_say_the_content(tmp_path: Path) -> None:
     for name, text in {"a": "x = 1\n", "b": "x = 2\n", "c": "x = 1\n"}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -7,6 +7,7 @@ a fixed sample goes through the other tiers: any two answers that go together ar
 Tier 1 renders and reads every file, and lints all projects with one call. Tier 2
 checks imports and types, tier 3 runs the project's own tests, tier 4 builds and
 imports the wheel: these three in an environment of the project's own declarations.
+What passed before, from the same files, by the same tools, is not done again.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from concurrent.futures import (
     as_completed,
 )
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Never
 
@@ -42,6 +43,7 @@ from rich.progress import (
 
 from python_patterns import checks, programs, render, servers
 from python_patterns.cells import Cell, SelectionError, find_cells, sample, select
+from python_patterns.passed import Passed
 
 RENDER, TYPES, OWN_TESTS, BUILD = 1, 2, 3, 4
 TIERS = {RENDER: "render", TYPES: "types", OWN_TESTS: "own tests", BUILD: "build"}
@@ -290,12 +292,14 @@ class Report:
         findings: By project and tier, what is wrong; an empty list is a pass.
         processor_seconds: By tier, user and system time.
         seconds: By tier, time that lanes were busy with it.
+        known: By tier, how many projects passed it in an earlier run.
     """
 
     display: Display
     findings: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     processor_seconds: dict[int, float] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
+    known: dict[int, int] = field(default_factory=dict)
 
     @property
     def failures(self) -> dict[tuple[str, int], list[str]]:
@@ -379,6 +383,21 @@ def _lint(projects: Sequence[Project], options: Options, report: Report) -> None
 
 
 def _check(projects: Sequence[Project], options: Options, report: Report) -> None:
+    passed = Passed(options.cache / "passed", options.python)
+    names = {project.id: passed.name(project.tree) for project in projects}
+    left = []
+    for project in projects:
+        known = project.tiers & passed.tiers(names[project.id])
+        for tier in known:
+            report.findings.setdefault((project.id, tier), [])
+            report.known[tier] = report.known.get(tier, 0) + 1
+        left.append(replace(project, tiers=project.tiers - known))
+    projects = [project for project in left if project.tiers - {RENDER}]
+    if len(left) > len(projects):
+        report.display.line(
+            f"{len(left) - len(projects)} of {len(left)} projects passed before as "
+            f"they are; {len(projects)} are checked"
+        )
     with (
         _servers(projects) as running,
         _lanes(options) as lanes,
@@ -397,6 +416,8 @@ def _check(projects: Sequence[Project], options: Options, report: Report) -> Non
             for project, results in report.display.each("check", jobs):
                 for tier, (errors, spent) in results.items():
                     report.add(project, tier, errors, spent)
+                    if not errors:
+                        passed.add(names[project.id], tier)
         except KeyboardInterrupt:
             programs.stop()
             pool.shutdown(cancel_futures=True)
@@ -412,6 +433,7 @@ def _summary(report: Report, projects: Sequence[Project]) -> Iterator[str]:
             used = report.processor_seconds.get(tier, 0.0)
             yield (
                 f"tier {tier} {name:10} {len(results):4} projects, "
+                f"{report.known.get(tier, 0):4} as before, "
                 f"{sum(results):3} failed, {report.seconds.get(tier, 0.0):7.1f} s, "
                 f"processor {used:7.1f} s, {used / cells:5.2f} s a cell"
             )
@@ -462,7 +484,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="only list the cells' ids")
     parser.add_argument(
-        "--fresh", action="store_true", help="first remove environments and caches"
+        "--fresh",
+        action="store_true",
+        help="first remove environments, caches and what is known to pass",
     )
     arguments = parser.parse_args(words)
     if arguments.all and arguments.selection:
@@ -511,7 +535,7 @@ def main(words: Sequence[str] | None = None) -> int:
     left = {cell.id for cell in cells} - {cell.id for cell in taken}
 
     cache: Path = arguments.cache.resolve()
-    for directory in ("environments", "lanes") if arguments.fresh else ():
+    for directory in ("environments", "lanes", "passed") if arguments.fresh else ():
         shutil.rmtree(cache / directory, ignore_errors=True)
     logs = cache / "logs"
     shutil.rmtree(logs, ignore_errors=True)
