@@ -1,0 +1,146 @@
+"""Tier 5: a generated project's own tests notice what is taken out of its data layer.
+
+Not among the default tests, for they take minutes: ``nox -s live``.
+"""
+
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from python_patterns import live, render
+
+API = {
+    "purpose": "api",
+    "size": "medium",
+    "layout": "layer",
+    "database": "sqlite",
+    "worker": "none",
+}
+PROJECTS = {
+    "fastapi": {**API, "framework": "fastapi", "concurrency": "async"},
+    "flask": {**API, "framework": "flask", "concurrency": "sync"},
+    "django": {**API, "framework": "django", "concurrency": "sync"},
+    "site": {
+        **API,
+        "purpose": "site",
+        "framework": "django",
+        "concurrency": "sync",
+        "layout": "feature",
+    },
+}
+
+
+class Fault(NamedTuple):
+    """What is taken out of a project, and who has to notice.
+
+    Attributes:
+        project: The project's name.
+        path: The file.
+        text: What is taken out.
+        instead: What comes in its place.
+        tests: Part of the names of the tests that are to fail.
+        failures: How many of them, at least.
+    """
+
+    project: str
+    path: str
+    text: str
+    instead: str
+    tests: str
+    failures: int = 1
+
+
+WHOLE = "stored_as_a_whole"
+AGREE = "models_and_migrations_agree"
+MIGRATION = "0001_initial.py"
+JOINED = ".options(joinedload(Product.owner))"
+SELECTED = '.select_related("owner")'
+INDEX = '    op.create_index("ix_products_name", "products", ["name"])\n'
+ALEMBIC = "migrations/versions/0001_users_and_products.py"
+PRODUCTS = "app/repositories/products.py"
+UNIT = "with sessions.begin() as session:\n            yield session"
+UNDONE = "with sessions() as session:\n            yield session"
+HALF = """with sessions() as session:
+            try:
+                yield session
+            finally:
+                {}session.commit()"""
+
+# A query for each row is noticed in lists of 1, 20 and 200 rows.
+FAULTS = {
+    "fastapi: no eager load": Fault("fastapi", PRODUCTS, JOINED, "", "queries", 3),
+    "fastapi: no commit": Fault("fastapi", "app/database.py", UNIT, UNDONE, WHOLE),
+    "fastapi: no rollback": Fault(
+        "fastapi", "app/database.py", UNIT, HALF.format("await "), WHOLE
+    ),
+    "fastapi: no index": Fault("fastapi", ALEMBIC, INDEX, "", AGREE),
+    "flask: no eager load": Fault("flask", PRODUCTS, JOINED, "", "queries", 3),
+    "flask: no commit": Fault("flask", "app/database.py", UNIT, UNDONE, WHOLE),
+    "flask: no rollback": Fault(
+        "flask", "app/database.py", UNIT, HALF.format(""), WHOLE
+    ),
+    "flask: no index": Fault("flask", ALEMBIC, INDEX, "", AGREE),
+    "django: no eager load": Fault(
+        "django", "app/models/products/models.py", SELECTED, "", "queries", 3
+    ),
+    "django: no transaction": Fault(
+        "django",
+        "app/services/users.py",
+        "with transaction.atomic():",
+        "if transaction:",
+        WHOLE,
+    ),
+    "django: not after the commit": Fault(
+        "django",
+        "app/services/users.py",
+        "transaction.on_commit(welcome, robust=True)",
+        "welcome()",
+        "one_welcome",
+    ),
+    "django: no index": Fault(
+        "django",
+        f"app/models/products/migrations/{MIGRATION}",
+        "db_index=True, ",
+        "",
+        AGREE,
+    ),
+    "site: no eager load": Fault(
+        "site", "app/products/models.py", SELECTED, "", "queries", 3
+    ),
+    "site: no index": Fault(
+        "site", f"app/products/migrations/{MIGRATION}", "db_index=True, ", "", AGREE
+    ),
+}
+
+
+def run_tests(project: live.Project, names: str) -> subprocess.CompletedProcess[str]:
+    """Run those of the project's own tests whose names have this in them."""
+    return subprocess.run(
+        project.command(("python", "-m", "pytest", "-q", "-k", names)),
+        cwd=project.tree,
+        env=dict(project.variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_is_taken_out_is_noticed(name: str, tmp_path: Path) -> None:
+    fault = FAULTS[name]
+    tree = render.render(PROJECTS[fault.project], tmp_path / "project")
+    project = live.make(tree, logs=tmp_path / "logs", variables={})
+    assert run_tests(project, fault.tests).returncode == 0
+
+    path = tree / fault.path
+    source = path.read_text("utf-8")
+    assert fault.text in source
+    path.write_text(source.replace(fault.text, fault.instead), encoding="utf-8")
+    done = run_tests(project, fault.tests)
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    assert len(failed) >= fault.failures, done.stdout
