@@ -23,6 +23,11 @@ SELECT = '.select_related("owner")'
 # For each framework the answers, and what fetches owners together with their products.
 FAULTS = {
     "fastapi": (API, "app/repositories/products.py", EAGER),
+    "fastapi tortoise": (
+        {**API, "concurrency": "async", "orm": "tortoise"},
+        "app/repositories/products.py",
+        SELECT,
+    ),
     "flask": (API, "app/repositories/products.py", EAGER),
     "django": (API, "app/models/products/models.py", SELECT),
     "django site": (
