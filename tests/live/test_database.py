@@ -226,7 +226,7 @@ def test_a_database_that_comes_back_is_found_again(
                 time.sleep(0.1)
         return statuses
 
-    with ExitStack() as stack, ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(16) as pool, ExitStack() as stack:
         stack.callback(ended.set)
         with servers.postgresql_server(data) as url:
             project = make(SERVICES[name], tmp_path, url)
