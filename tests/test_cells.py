@@ -66,8 +66,8 @@ def test_number_of_cells() -> None:
     shapes = 2 * 2
     # Async or sync: an API or a model, with no worker, in process, or with a library.
     fastapi = 2 * 2 * (2 + libraries)
-    # The same with one of two databases.
-    fastapi_stored = 2 * fastapi
+    # The same with one of two databases, async with one of two mappers.
+    fastapi_stored = 2 * fastapi * 3 // 2
     # Sync only; without a database or with one of two.
     flask = 1 + libraries
     # One file without tables, async or sync.

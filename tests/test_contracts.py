@@ -31,6 +31,11 @@ VIOLATIONS = {
         "app/routes/products.py",
         "from sqlalchemy import select",
     ),
+    "a route queries by Tortoise": (
+        {"layout": "layer", "orm": "tortoise"},
+        "app/routes/products.py",
+        "from tortoise.functions import Count",
+    ),
     "a Flask route imports a repository": (
         {"framework": "flask", "layout": "layer"},
         "app/routes/products.py",

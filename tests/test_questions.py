@@ -142,6 +142,8 @@ def test_async_is_not_to_be_had_for_computing(tmp_path: Path) -> None:
         ({"framework": "flask", "concurrency": "async"}, "gives every async view"),
         ({"framework": "flask", "worker": "background"}, "only FastAPI runs tasks"),
         ({"framework": "flask", "purpose": "ml"}, "a model is served by FastAPI"),
+        ({"concurrency": "sync", "orm": "tortoise"}, "Tortoise is asynchronous"),
+        ({"framework": "flask", "orm": "tortoise"}, "Tortoise is asynchronous"),
         ({"purpose": "script", "framework": "fastapi"}, "nobody sends requests"),
         ({"purpose": "script", "framework": "flask"}, "nobody sends requests"),
         ({"purpose": "api", "framework": "none"}, "requests need a framework"),

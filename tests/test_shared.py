@@ -1,4 +1,4 @@
-"""What does not depend on the framework is one source for FastAPI and Flask."""
+"""What depends on neither framework nor mapper is one source for all of them."""
 
 import re
 from itertools import product
@@ -76,3 +76,47 @@ def test_bodies_of_tests_are_one_source_too() -> None:
     ]
     # How Flask reads requests is the project's own; FastAPI is tested elsewhere.
     assert only_one == ["test_requests.py.jinja"]
+
+
+# What each mapper has of its own: tables, queries, connections, tests' way to them.
+OF_A_MAPPER = re.compile(
+    r"""
+    (^|/)
+    ((database|engine|settings|main|worker|conftest|factories|seed|test_migrations
+      |models|repository|test_worker)\.py
+    | (models|repositories)/\w+\.py
+    | (users/jobs|jobs/users)\.py
+    | migrations/.+
+    | (README\.md|compose\.yaml|pyproject\.toml|\.env\.example|\.copier-answers\.yml))$
+    """,
+    re.VERBOSE,
+)
+
+
+def files(tree: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(tree).as_posix(): path.read_bytes()
+        for path in tree.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("worker", ["none", "background", "celery", "arq"])
+@pytest.mark.parametrize(
+    ("size", "layout"), [("medium", "layer"), ("large", "feature")]
+)
+def test_another_mapper_changes_nothing_in_routes_and_services(
+    size: str, layout: str, worker: str, database: str, tmp_path: Path
+) -> None:
+    shape = {"size": size, "layout": layout, "worker": worker, "database": database}
+    sqlalchemy, tortoise = (
+        files(render({**shape, "orm": orm}, tmp_path / orm))
+        for orm in ("sqlalchemy", "tortoise")
+    )
+    differ = {
+        name
+        for name in sqlalchemy.keys() | tortoise.keys()
+        if sqlalchemy.get(name) != tortoise.get(name)
+    }
+    assert [name for name in differ if not OF_A_MAPPER.search(name)] == []

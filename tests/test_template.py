@@ -31,7 +31,8 @@ AXES = {
     },
     "concurrency": {"concurrency", "await_", "async_", "has_async_views"},
     "layout": {"layout", "by_feature"},
-    "database": {"database", "has_database", "orm"},
+    "database": {"database", "has_database"},
+    "orm": {"orm", "orms", "uses_tortoise"},
     "domain": {
         "purpose",
         "has_site",

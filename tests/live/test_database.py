@@ -22,8 +22,12 @@ from python_patterns.cells import find_cells, select
 from python_patterns.live import Project, wait_until
 
 SHAPE = ("size=medium", "layout=layer", "database=postgresql", "worker=none")
+# By framework and concurrency; of two mappers, one is named too.
 SERVICES = {
-    f"{cell.answers['framework']}-{cell.answers['concurrency']}": cell.answers
+    "-".join(
+        [cell.answers["framework"], cell.answers["concurrency"]]
+        + (["tortoise"] if cell.answers.get("orm") == "tortoise" else [])
+    ): cell.answers
     for cell in select(find_cells(render.FAMILY_ROOT), [*SHAPE, "purpose=api"])
     if cell.answers.get("websocket") != "yes"
 }
@@ -222,7 +226,7 @@ def test_a_database_that_comes_back_is_found_again(
                 time.sleep(0.1)
         return statuses
 
-    with ExitStack() as stack, ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(16) as pool, ExitStack() as stack:
         stack.callback(ended.set)
         with servers.postgresql_server(data) as url:
             project = make(SERVICES[name], tmp_path, url)

@@ -20,6 +20,12 @@ API = {
 }
 PROJECTS = {
     "fastapi": {**API, "framework": "fastapi", "concurrency": "async"},
+    "tortoise": {
+        **API,
+        "framework": "fastapi",
+        "concurrency": "async",
+        "orm": "tortoise",
+    },
     "flask": {**API, "framework": "flask", "concurrency": "sync"},
     "django": {**API, "framework": "django", "concurrency": "sync"},
     "site": {
@@ -60,27 +66,43 @@ SELECTED = '.select_related("owner")'
 INDEX = '    op.create_index("ix_products_name", "products", ["name"])\n'
 ALEMBIC = "migrations/versions/0001_users_and_products.py"
 PRODUCTS = "app/repositories/products.py"
+DATABASE = "app/database.py"
 UNIT = "with sessions.begin() as session:\n            yield session"
-UNDONE = "with sessions() as session:\n            yield session"
+SESSION = "with sessions() as session:\n            yield session"
 HALF = """with sessions() as session:
             try:
                 yield session
             finally:
                 {}session.commit()"""
-
 # A query for each row is noticed in lists of 1, 20 and 200 rows.
 FAULTS = {
     "fastapi: no eager load": Fault("fastapi", PRODUCTS, JOINED, "", "queries", 3),
-    "fastapi: no commit": Fault("fastapi", "app/database.py", UNIT, UNDONE, WHOLE),
+    "fastapi: no commit": Fault("fastapi", DATABASE, UNIT, SESSION, WHOLE),
     "fastapi: no rollback": Fault(
-        "fastapi", "app/database.py", UNIT, HALF.format("await "), WHOLE
+        "fastapi", DATABASE, UNIT, HALF.format("await "), WHOLE
     ),
     "fastapi: no index": Fault("fastapi", ALEMBIC, INDEX, "", AGREE),
-    "flask: no eager load": Fault("flask", PRODUCTS, JOINED, "", "queries", 3),
-    "flask: no commit": Fault("flask", "app/database.py", UNIT, UNDONE, WHOLE),
-    "flask: no rollback": Fault(
-        "flask", "app/database.py", UNIT, HALF.format(""), WHOLE
+    "tortoise: no eager load": Fault("tortoise", PRODUCTS, SELECTED, "", "queries", 3),
+    "tortoise: no commit": Fault(
+        "tortoise",
+        DATABASE,
+        SESSION,
+        f"{SESSION}\n            await session.rollback()",
+        WHOLE,
     ),
+    "tortoise: no rollback": Fault(
+        "tortoise", DATABASE, SESSION, HALF.format("await "), WHOLE
+    ),
+    "tortoise: no index": Fault(
+        "tortoise",
+        "migrations/0001_users_and_products.py",
+        'Index(fields=["name"], name="ix_products_name"),',
+        "",
+        AGREE,
+    ),
+    "flask: no eager load": Fault("flask", PRODUCTS, JOINED, "", "queries", 3),
+    "flask: no commit": Fault("flask", DATABASE, UNIT, SESSION, WHOLE),
+    "flask: no rollback": Fault("flask", DATABASE, UNIT, HALF.format(""), WHOLE),
     "flask: no index": Fault("flask", ALEMBIC, INDEX, "", AGREE),
     "django: no eager load": Fault(
         "django", "app/models/products/models.py", SELECTED, "", "queries", 3
