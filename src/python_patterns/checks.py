@@ -29,6 +29,7 @@ from packaging.utils import canonicalize_name
 
 from python_patterns import programs, tally
 from python_patterns.render import FAMILY_ROOT, render, set_times_by_content
+from python_patterns.warm import Warm
 
 # Packages as they were on this day, so that all environments, on all machines and in
 # all runs, hold the same versions. Move it on when the templates' lower bounds move.
@@ -264,11 +265,13 @@ class Environment:
         directory: Where it lies.
         providers: By importable name, the distributions that bring it.
         bytecode: Where its Python keeps compiled modules, if not beside them.
+        warm: Runs its programs forked; without it they are new processes.
     """
 
     directory: Path
     providers: Mapping[str, Sequence[str]]
     bytecode: Path | None = None
+    warm: Warm | None = None
 
     @property
     def python(self) -> Path:
@@ -291,6 +294,24 @@ class Environment:
         stable.unlink(missing_ok=True)
         stable.symlink_to(self.directory)
         return Environment(stable, self.providers, lane / "bytecode")
+
+    def run(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        directory: Path,
+        variables: Mapping[str, str],
+        log: Path,
+    ) -> programs.Outcome:
+        """Run Python with these arguments; see ``programs.run``."""
+        if self.warm is None:
+            arguments = (self.python, *arguments)
+            return programs.run(
+                arguments, directory=directory, variables=variables, log=log
+            )
+        return self.warm.run(
+            arguments, directory=directory, variables=variables, log=log
+        )
 
 
 def clean_variables(environment: Environment) -> dict[str, str]:
@@ -320,6 +341,17 @@ def uv_variables() -> dict[str, str]:
     return variables
 
 
+def environment_key(needs: Declared, python: str) -> str:
+    """Give what is the same for projects that have one environment.
+
+    Args:
+        needs: What a project declares.
+        python: Version, as ``uv venv --python`` takes it.
+    """
+    wanted = [python, PACKAGES_UNTIL, *sorted(needs.main), "dev", *sorted(needs.dev)]
+    return hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
+
+
 def environment(tree: Path, cache: Path, python: str, log: Path) -> Environment:
     """Give the environment of a project, made where no equal project had one.
 
@@ -337,9 +369,7 @@ def environment(tree: Path, cache: Path, python: str, log: Path) -> Environment:
         ValueError: It declares nothing.
     """
     needs = declared(tree)
-    wanted = [python, PACKAGES_UNTIL, *sorted(needs.main), "dev", *sorted(needs.dev)]
-    key = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
-    directory = cache / "environments" / key
+    directory = cache / "environments" / environment_key(needs, python)
     complete = directory / "providers.json"
     directory.parent.mkdir(parents=True, exist_ok=True)
     with directory.with_suffix(".lock").open("w") as lock:
@@ -422,31 +452,37 @@ def declaration_errors(
     return errors
 
 
-def contract_errors(tree: Path, environment: Environment, log: Path) -> list[str]:
+def contract_errors(
+    tree: Path, environment: Environment, log: Path
+) -> tuple[list[str], float]:
     """Check the import contracts, where the project has some.
 
     Args:
         tree: The project's directory.
         environment: The project's environment.
         log: File for the tool's output.
+
+    Returns:
+        The findings, and the processor seconds taken.
     """
     contracts = (
         _pyproject(tree).get("tool", {}).get("importlinter", {}).get("contracts")
     )
     if not contracts:
-        return []
-    done = programs.run(
+        return [], 0.0
+    done = environment.run(
         # Not bin/lint-imports: its first line names the environment's own path.
-        (environment.python, "-c", LINT_IMPORTS, "--no-cache"),
+        ("-c", LINT_IMPORTS, "--no-cache"),
         directory=tree,
         variables=_project_variables(tree, environment),
         log=log,
     )
     if done.code == 0 and f"{len(contracts)} kept, 0 broken" in done.output:
-        return []
+        return [], done.processor_seconds
     broken = [line for line in done.output.splitlines() if line.endswith(" BROKEN")]
     chains = [line.strip() for line in done.output.splitlines() if " -> " in line]
-    return [f"contract: {line}" for line in [*broken, *chains] or [done.last_line]]
+    found = [*broken, *chains] or [done.last_line]
+    return [f"contract: {line}" for line in found], done.processor_seconds
 
 
 def _project_variables(tree: Path, environment: Environment) -> dict[str, str]:
@@ -494,9 +530,9 @@ def type_errors(
     targets, settings = _mypy_targets(tree)
     environment = environment.at(lane)
     key = hashlib.sha256(settings.encode()).hexdigest()[:12]
-    done = programs.run(
+    done = environment.run(
         (
-            *(environment.python, "-P", "-m", "mypy"),
+            *("-P", "-m", "mypy"),
             *("--cache-dir", lane / f"mypy-{key}"),
             *targets,
         ),
@@ -541,10 +577,13 @@ def own_test_errors(
     result = directory / "tally.json"
     project = _project_variables(tree, environment)
     paths = [str(plugin.parent), project.get("PYTHONPATH", "")]
-    done = programs.run(
+    # Plugins that came with the libraries are not rewritten, which costs a message of
+    # theirs its details, and pytest a warning.
+    quiet = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+    done = environment.run(
         (
-            *(environment.python, "-m", "pytest"),
-            *("-p", plugin.stem, "-p", "no:cacheprovider"),
+            *("-m", "pytest", "-p", plugin.stem, "-p", "no:cacheprovider"),
+            *(quiet if environment.warm else ()),
         ),
         directory=tree,
         variables={
@@ -642,8 +681,8 @@ def wheel_errors(
         errors.append("the wheel has nothing that starts it")
     imports = "; ".join(f"import {module} as m" for module in modules)
     check = f"{imports}; assert m.__file__.startswith({str(target)!r}), m.__file__"
-    imported = programs.run(
-        (environment.python, "-P", "-c", check),
+    imported = environment.run(
+        ("-P", "-c", check),
         directory=directory,
         variables={**clean_variables(environment), "PYTHONPATH": str(target)},
         log=log,

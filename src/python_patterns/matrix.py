@@ -20,13 +20,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Container, Iterator, Mapping, Sequence
-from concurrent.futures import (
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    as_completed,
-)
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,8 +36,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from python_patterns import checks, programs, render, servers
+from python_patterns import checks, programs, render, servers, warm
 from python_patterns.cells import Cell, SelectionError, find_cells, sample, select
+from python_patterns.checks import Environment
 from python_patterns.passed import Passed
 
 RENDER, TYPES, OWN_TESTS, BUILD = 1, 2, 3, 4
@@ -207,43 +203,105 @@ def _servers(projects: Sequence[Project]) -> Iterator[_Servers]:
         yield _Servers(port, url)
 
 
-def _check_in_environment(
-    project: Project, lane: Lane, running: _Servers, options: Options
-) -> dict[int, tuple[list[str], Spent]]:
-    """Take one project through the tiers that need an environment."""
-    tree = project.tree
-    scratch = options.scratch / f"lane-{lane.number}"
-    results: dict[int, tuple[list[str], Spent]] = {}
-    for tier in sorted(project.tiers - {RENDER}):
-        log = options.logs / project.id / f"tier-{tier}.log"
-        start, used = time.monotonic(), 0.0
-        errors: list[str] = []
+type Results = dict[int, tuple[list[str], Spent]]
+
+
+def _groups(projects: Sequence[Project], options: Options) -> list[list[Project]]:
+    """Put together the projects that have one environment, most of them first."""
+    groups: dict[str, list[Project]] = {}
+    for project in projects:
         try:
-            needs = checks.declared(tree)
-            environment = checks.environment(tree, options.cache, options.python, log)
-            environment = environment.at(lane.directory)
-            if tier == TYPES:
-                errors, used = checks.type_errors(
-                    tree, environment, lane.directory, log
-                )
-                errors += checks.declaration_errors(tree, needs, environment.providers)
-                errors += checks.contract_errors(tree, environment, log)
-            elif tier == OWN_TESTS:
-                urls = running.variables(needs, lane)
-                errors, used = checks.own_test_errors(
-                    tree, environment, urls, scratch / "tally", log
-                )
-            elif checks.is_package(tree):
-                errors, used = checks.wheel_errors(
-                    tree, environment, scratch / "wheel", log
-                )
-            else:
+            needs = checks.declared(project.tree)
+            key = checks.environment_key(needs, options.python)
+        except ValueError:
+            key = ""  # a finding of its own, later
+        groups.setdefault(key, []).append(project)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _check_group(
+    projects: Sequence[Project], lane: Lane, running: _Servers, options: Options
+) -> Iterator[tuple[Project, Results]]:
+    """Check projects of one environment, after the first with forked programs."""
+    with ExitStack() as stack:
+        forking: Environment | None = None
+        for project in projects:
+            log = options.logs / project.id / "environment.log"
+            tiers = project.tiers - {RENDER}
+            start = time.monotonic()
+            try:
+                environment = checks.environment(
+                    project.tree, options.cache, options.python, log
+                ).at(lane.directory)
+                needs = checks.declared(project.tree)
+            except (checks.EnvironmentFailedError, ValueError) as error:
+                # What it declares cannot be read or installed: no tier can go on.
+                spent = Spent(time.monotonic() - start)
+                yield project, {min(tiers): ([str(error)], spent)}
                 continue
-        except (checks.EnvironmentFailedError, ValueError) as error:
-            # What it declares cannot be read or installed: no tier can go on.
-            return {tier: ([str(error)], Spent(time.monotonic() - start))}
-        results[tier] = errors, Spent(time.monotonic() - start, used)
-    return results
+            if forking is None and len(projects) > 1:
+                modules = warm.libraries(project.tree, environment.providers)
+                forking = replace(
+                    environment,
+                    warm=stack.enter_context(
+                        warm.parent(
+                            environment.python,
+                            modules,
+                            checks.clean_variables(environment),
+                            options.logs / "warm.log",
+                        )
+                    ),
+                )
+            check = _Check(project, needs, lane, running, options)
+            results: Results = {}
+            for tier in sorted(tiers):
+                if tier == BUILD and not checks.is_package(project.tree):
+                    continue
+                is_fresh = tier == OWN_TESTS and project is projects[0]
+                results[tier] = check.run(
+                    tier, environment, None if is_fresh else forking
+                )
+            yield project, results
+
+
+@dataclass(frozen=True)
+class _Check:
+    project: Project
+    needs: checks.Declared
+    lane: Lane
+    running: _Servers
+    options: Options
+
+    def run(
+        self, tier: int, fresh: Environment, forking: Environment | None
+    ) -> tuple[list[str], Spent]:
+        """Take one tier; what fails in forked programs has to fail in new ones."""
+        start, total = time.monotonic(), 0.0
+        errors: list[str] = []
+        for environment in filter(None, (forking, fresh)):
+            errors, used = self._once(tier, environment)
+            total += used
+            if not errors:
+                break
+        return errors, Spent(time.monotonic() - start, total)
+
+    def _once(self, tier: int, environment: Environment) -> tuple[list[str], float]:
+        tree = self.project.tree
+        scratch = self.options.scratch / f"lane-{self.lane.number}"
+        log = self.options.logs / self.project.id / f"tier-{tier}.log"
+        if tier == TYPES:
+            errors, used = checks.type_errors(
+                tree, environment, self.lane.directory, log
+            )
+            errors += checks.declaration_errors(tree, self.needs, environment.providers)
+            broken, more = checks.contract_errors(tree, environment, log)
+            return errors + broken, used + more
+        if tier == OWN_TESTS:
+            urls = self.running.variables(self.needs, self.lane)
+            return checks.own_test_errors(
+                tree, environment, urls, scratch / "tally", log
+            )
+        return checks.wheel_errors(tree, environment, scratch / "wheel", log)
 
 
 class Display:
@@ -265,21 +323,19 @@ class Display:
         """Print one line, as it is."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def each[T](
-        self, what: str, futures: Mapping[Future[T], Project]
-    ) -> Iterator[tuple[Project, T]]:
+    def each[T](self, what: str, results: Iterable[T], total: int) -> Iterator[T]:
         """Yield results as they come, showing how many are still to come."""
         start = last = time.monotonic()
         with self._bar as bar:
-            task = bar.add_task(what, total=len(futures))
-            for done, future in enumerate(as_completed(futures), start=1):
-                yield futures[future], future.result()
+            task = bar.add_task(what, total=total)
+            for done, result in enumerate(results, start=1):
+                yield result
                 bar.advance(task)
                 now = time.monotonic()
                 if bar.disable and now - last > SECONDS_BETWEEN_LINES:
                     last = now
-                    left = (now - start) / done * (len(futures) - done)
-                    self.line(f"{what}: {done} of {len(futures)}, {left:.0f} s left")
+                    left = (now - start) / done * (total - done)
+                    self.line(f"{what}: {done} of {total}, {left:.0f} s left")
             bar.remove_task(task)
 
 
@@ -355,8 +411,10 @@ def _render(projects: Sequence[Project], options: Options, report: Report) -> No
             for one in projects
         }
         try:
-            for project, (errors, *spent) in report.display.each("render", jobs):
-                report.add(project, RENDER, errors, Spent(*spent))
+            done = as_completed(jobs)
+            for job in report.display.each("render", done, len(jobs)):
+                errors, *spent = job.result()
+                report.add(jobs[job], RENDER, errors, Spent(*spent))
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
             raise
@@ -403,18 +461,11 @@ def _check(projects: Sequence[Project], options: Options, report: Report) -> Non
         _lanes(options) as lanes,
         ThreadPoolExecutor(options.jobs) as pool,
     ):
-
-        def check(project: Project) -> dict[int, tuple[list[str], Spent]]:
-            lane = lanes.get()
-            try:
-                return _check_in_environment(project, lane, running, options)
-            finally:
-                lanes.put(lane)
-
         try:
-            jobs = {pool.submit(check, project): project for project in projects}
-            for project, results in report.display.each("check", jobs):
-                for tier, (errors, spent) in results.items():
+            results = _results(projects, pool, lanes, running, options)
+            each = report.display.each("check", results, len(projects))
+            for project, by_tier in each:
+                for tier, (errors, spent) in by_tier.items():
                     report.add(project, tier, errors, spent)
                     if not errors:
                         passed.add(names[project.id], tier)
@@ -422,6 +473,36 @@ def _check(projects: Sequence[Project], options: Options, report: Report) -> Non
             programs.stop()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _results(
+    projects: Sequence[Project],
+    pool: ThreadPoolExecutor,
+    lanes: "queue.Queue[Lane]",
+    running: _Servers,
+    options: Options,
+) -> Iterator[tuple[Project, Results]]:
+    """Check projects, those of one environment in one lane; yield as they come."""
+    found: queue.Queue[tuple[Project, Results] | BaseException] = queue.Queue()
+
+    def check(group: Sequence[Project]) -> None:
+        lane = lanes.get()
+        try:
+            for result in _check_group(group, lane, running, options):
+                found.put(result)
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            found.put(error)
+        finally:
+            lanes.put(lane)
+
+    for group in _groups(projects, options):
+        pool.submit(check, group)
+    for _ in projects:
+        result = found.get()
+        if isinstance(result, BaseException):
+            pool.shutdown(cancel_futures=True)
+            raise result
+        yield result
 
 
 def _summary(report: Report, projects: Sequence[Project]) -> Iterator[str]:

@@ -5,12 +5,17 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
+
+SECONDS = 600
 
 _lock = threading.Lock()
-_running: set[int] = set()
+_running: set[Callable[[], None]] = set()
 _stopping = threading.Event()
 
 
@@ -45,13 +50,52 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+@contextmanager
+def logged(command: Sequence[str | Path], log: Path) -> Iterator[BinaryIO]:
+    """Give a log to append a program's output to, after a line with the program."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as stream:
+        stream.write(f"$ {' '.join(map(str, command))}\n".encode())
+        stream.flush()
+        yield stream
+
+
+def written(log: Path, start: int) -> str:
+    """Return what a log holds from a place on."""
+    with log.open("rb") as stream:
+        stream.seek(start)
+        return stream.read().decode(errors="replace")
+
+
+@contextmanager
+def stoppable(kill: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Kill what the block waits for when all is stopped, or after a time.
+
+    Raises:
+        StoppedError: ``stop`` was called.
+    """
+    with _lock:
+        stopping = _stopping.is_set()
+        _running.add(kill)
+    timer = threading.Timer(0 if stopping else seconds, kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        with _lock:
+            _running.discard(kill)
+    if _stopping.is_set():
+        raise StoppedError
+
+
 def run(
     command: Sequence[str | Path],
     *,
     directory: Path,
     variables: Mapping[str, str],
     log: Path,
-    seconds: float = 600,
+    seconds: float = SECONDS,
 ) -> Outcome:
     """Run a program in a process group of its own and wait for it.
 
@@ -71,47 +115,36 @@ def run(
         StoppedError: ``stop`` was called.
         OSError: The program cannot be started.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as stream:
-        stream.write(f"$ {' '.join(map(str, command))}\n".encode())
-        stream.flush()
+    with logged(command, log) as stream:
         start = stream.tell()
         with _lock:
             if _stopping.is_set():
                 raise StoppedError
-            process = subprocess.Popen(
-                command,
-                cwd=directory,
-                env=dict(variables),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            _running.add(process.pid)
-        timer = threading.Timer(seconds, _kill_group, [process.pid])
-        timer.start()
+        process = subprocess.Popen(
+            command,
+            cwd=directory,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        kill = partial(_kill_group, process.pid)
         try:
-            # Wait without reaping: until then the group's number is not used again.
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            with stoppable(kill, seconds):
+                # Without reaping: until then the group's number is not used again.
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         finally:
-            timer.cancel()
-            with _lock:
-                _running.discard(process.pid)
-                _kill_group(process.pid)
-                _, status, usage = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-    if _stopping.is_set():
-        raise StoppedError
-    with log.open("rb") as stream:
-        stream.seek(start)
-        output = stream.read().decode(errors="replace")
+            kill()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+    output = written(log, start)
     return Outcome(process.returncode, output, usage.ru_utime + usage.ru_stime)
 
 
 def stop() -> None:
-    """Kill every program that ``run`` started and is waiting for, and start no more."""
+    """Kill every program that somebody is waiting for, and start no more."""
     with _lock:
         _stopping.set()
-        for pid in _running:
-            _kill_group(pid)
+        for kill in _running:
+            kill()

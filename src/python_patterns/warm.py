@@ -1,0 +1,188 @@
+"""Run programs of an environment forked from a Python that knows its libraries.
+
+Starting Python and importing libraries is most of what checking one project takes, and
+it is the same for all projects of an environment. What is shared, and why it is safe:
+
+- Modules of libraries, as they are right after their import, in a parent that runs no
+  code of any project (``warm_parent``). Those that need settings cannot be imported and
+  are left out. Each program is a fork, and what it changes stays in it.
+- Nothing else: variables, directory, search path and streams are those that a new
+  process would have had.
+
+Forking hides what happens while a library is imported. So the first project of each
+environment is tested by new processes, and what fails in a fork is confirmed by one.
+"""
+
+import ast
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from python_patterns import programs, warm_child, warm_parent
+
+# What the matrix runs in every project, and what it takes long to import.
+TOOLS = ("mypy.main", "importlinter.cli", "pytest", "runpy")
+# These start in the tests, by their modules' names.
+SERVERS = ("uvicorn.main", "gunicorn.app.wsgiapp", "celery.bin.celery")
+# Their modules ask for the settings of a project.
+NEED_SETTINGS = ("django.contrib", "rest_framework", "drf_spectacular", "channels")
+
+_refused: set[str] = set()
+_lock = threading.Lock()
+
+
+def libraries(tree: Path, providers: Mapping[str, Sequence[str]]) -> list[str]:
+    """List the modules of libraries that a project imports.
+
+    Args:
+        tree: The project's directory.
+        providers: By importable name, the distributions that bring it.
+    """
+    found: set[str] = set()
+    for path in tree.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.add(node.module)
+    found |= {*TOOLS, *SERVERS}
+    return sorted(
+        name
+        for name in found
+        if (top := name.partition(".")[0]) in providers
+        or top in sys.stdlib_module_names
+        if not name.startswith(NEED_SETTINGS)
+    )
+
+
+class Warm:
+    """A parent for the programs of one environment, and what runs them."""
+
+    def __init__(self, address: Path) -> None:
+        """Use a parent that listens at an address."""
+        self.address = str(address)
+
+    def run(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        directory: Path,
+        variables: Mapping[str, str],
+        log: Path,
+        seconds: float = programs.SECONDS,
+    ) -> programs.Outcome:
+        """Run what Python would run with these arguments; see ``programs.run``."""
+        words = list(map(str, arguments))
+        job = {
+            "leads": True,
+            "arguments": words,
+            "directory": str(directory),
+            "variables": dict(variables),
+            "group": 0,
+            "umask": 0o022,
+        }
+        with programs.logged(["(forked) python", *words], log) as stream:
+            start = stream.tell()
+            with (
+                socket.socket(socket.AF_UNIX) as connection,
+                Path(os.devnull).open("rb") as nothing,
+            ):
+                connection.connect(self.address)
+                streams = [nothing.fileno(), stream.fileno(), stream.fileno()]
+                text = json.dumps(job).encode() + b"\n"
+                sent = socket.send_fds(connection, [text[:1]], streams)
+                connection.sendall(text[sent:])
+                with connection.makefile() as answers:
+                    answers.readline()  # it runs
+
+                    def kill() -> None:
+                        # Through its parent, which knows whether it is still there.
+                        with suppress(OSError):
+                            connection.sendall(bytes([signal.SIGKILL]))
+
+                    with programs.stoppable(kill, seconds):
+                        last = answers.readline()
+        if not last:
+            raise RuntimeError(f"What forks the programs has died; see {log}.")
+        answer = json.loads(last)
+        output = programs.written(log, start)
+        return programs.Outcome(answer["code"], output, answer["used"])
+
+
+@contextmanager
+def parent(
+    python: Path, modules: Sequence[str], variables: Mapping[str, str], log: Path
+) -> Iterator[Warm]:
+    """Start a parent that imports libraries, and end it with all that it forked.
+
+    Args:
+        python: The environment's interpreter.
+        modules: What to import; what cannot be imported is left out.
+        variables: The parent's whole environment.
+        log: File for its own output.
+
+    Yields:
+        What forks programs from it.
+
+    Raises:
+        RuntimeError: It does not start.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="warm-"))
+        program = Path(place, "warm_child.py")
+        shutil.copy(warm_child.__file__, program)
+        address = Path(place, "socket")
+        output = stack.enter_context(log.open("ab"))
+        while True:
+            wanted = [name for name in modules if name not in _refused]
+            control, theirs = socket.socketpair()
+            with theirs:
+                process = subprocess.Popen(
+                    (
+                        *(python, "-P", warm_parent.__file__, address),
+                        *(str(theirs.fileno()), json.dumps(wanted), program),
+                    ),
+                    cwd=place,
+                    env=dict(variables),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=output,
+                    text=True,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            with control, process.stdout:
+                try:
+                    last = _last_line(process.stdout)
+                    if last == warm_parent.READY:
+                        yield Warm(address)
+                        return
+                finally:
+                    control.close()
+                    process.wait()
+            if process.returncode != warm_parent.NOT_PRELOADED:
+                raise RuntimeError(f"{python} cannot be kept warm; see {log}.")
+            with _lock:
+                _refused.add(last)
+
+
+def _last_line(output: IO[str]) -> str:
+    """Read until all is imported, or until the end."""
+    last = ""
+    for line in output:
+        last = line.strip()
+        if last == warm_parent.READY:
+            break
+    return last
