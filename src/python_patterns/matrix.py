@@ -15,6 +15,7 @@ import fcntl
 import multiprocessing
 import os
 import queue
+import resource
 import shutil
 import signal
 import sys
@@ -25,6 +26,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_compl
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF
 from typing import Never
 
 from rich.console import Console
@@ -549,6 +551,13 @@ def _summary(report: Report, projects: Sequence[Project]) -> Iterator[str]:
         yield f"    nox -s matrix -- {cell} --tiers {tiers} --keep DIR"
 
 
+def _cost(cells: int) -> str:
+    """Say what the run took in all: what it shares is no tier's."""
+    mine, others = map(resource.getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN))
+    used = mine.ru_utime + mine.ru_stime + others.ru_utime + others.ru_stime
+    return f"processor {used:.0f} s in all, {used / cells:.2f} s a cell"
+
+
 def _write_findings(report: Report, logs: Path) -> None:
     logs.mkdir(parents=True, exist_ok=True)
     lines = [
@@ -674,6 +683,7 @@ def main(words: Sequence[str] | None = None) -> int:
             f"{len(left)} cells went through tier 1 only and are left to --all; their "
             f"ids are in {file}"
         )
+    display.line(_cost(len(cells)))
     failed = {project for project, _ in report.failures}
     display.line(
         f"{len(cells)} cells, {len(projects)} projects, {len(failed)} failed, "
