@@ -310,7 +310,7 @@ def select(cells: Sequence[Cell], words: Iterable[str]) -> list[Cell]:
     return chosen
 
 
-def sample(cells: Sequence[Cell]) -> list[Cell]:
+def sample(cells: Sequence[Cell], together: int = 2) -> list[Cell]:
     """Choose few cells in which every pair of answers that occurs is seen.
 
     Most faults of a combination come from one answer or from two together. Each step
@@ -319,12 +319,14 @@ def sample(cells: Sequence[Cell]) -> list[Cell]:
 
     Args:
         cells: The cells to choose from.
+        together: How many answers have to be seen together, if not two.
 
     Returns:
         The chosen cells, in the order of ``cells``.
     """
     pairs = {
-        cell.id: set(itertools.combinations(cell.answers.items(), 2)) for cell in cells
+        cell.id: set(itertools.combinations(cell.answers.items(), together))
+        for cell in cells
     }
     unseen = set().union(*pairs.values())
     chosen: set[str] = set()

@@ -17,7 +17,7 @@ import time
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +293,7 @@ class Environment:
             return self
         stable.unlink(missing_ok=True)
         stable.symlink_to(self.directory)
-        return Environment(stable, self.providers, lane / "bytecode")
+        return replace(self, directory=stable, bytecode=lane / "bytecode")
 
     def run(
         self,
@@ -591,6 +591,8 @@ def own_test_errors(
             **variables,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             tally.RESULT_VARIABLE: str(result),
+            # Where pytest neither finds nor removes what others have left.
+            "PYTEST_DEBUG_TEMPROOT": str(directory),
         },
         log=log,
     )
@@ -599,6 +601,31 @@ def own_test_errors(
         return [message], done.processor_seconds
     counted = json.loads(result.read_text("utf-8"))
     return list(_tally_errors(counted, done)), done.processor_seconds
+
+
+def loading_errors(
+    tree: Path, environment: Environment, log: Path
+) -> tuple[list[str], float]:
+    """Import the project and its tests in a new process, with all warnings shown.
+
+    Args:
+        tree: The project's directory.
+        environment: The project's environment, not warm.
+        log: File for pytest's output.
+
+    Returns:
+        The findings, and the processor seconds taken.
+    """
+    done = environment.run(
+        ("-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"),
+        directory=tree,
+        variables=_project_variables(tree, environment),
+        log=log,
+    )
+    if done.code == 0:
+        return [], done.processor_seconds
+    errors = [line for line in done.output.splitlines() if line.startswith("E ")]
+    return [f"tests: {(errors or [done.last_line])[-1]}"], done.processor_seconds
 
 
 def _tally_errors(counted: Mapping[str, Any], done: programs.Outcome) -> Iterator[str]:

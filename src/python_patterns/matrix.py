@@ -15,6 +15,7 @@ import fcntl
 import multiprocessing
 import os
 import queue
+import resource
 import shutil
 import signal
 import sys
@@ -25,6 +26,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_compl
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF
 from typing import Never
 
 from rich.console import Console
@@ -62,6 +64,7 @@ class Project:
         tree: Its directory, in the same parent as those of all others.
         tiers: The tiers that it goes through.
         answers: What to render it from; a tree that is there already has none.
+        is_fresh: Its own tests are new processes, not forks.
     """
 
     id: str
@@ -69,6 +72,7 @@ class Project:
     tree: Path
     tiers: frozenset[int]
     answers: Mapping[str, str] | None = None
+    is_fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def projects_of(
     """Plan the projects: each cell with the default slug and with extreme ones.
 
     A slug changes the length of lines and the order of imports, which is for tier 1 to
-    judge; it changes no type.
+    judge; it changes no type. Projects whose tests are not forked show every answer.
 
     Args:
         cells: The cells.
@@ -131,9 +135,12 @@ def projects_of(
         shallow: Ids of the cells that go through tier 1 only, with the default slug.
     """
     projects = []
+    fresh = sample([cell for cell in cells if cell.id not in shallow], together=1)
     for cell in cells:
         wanted = tiers & {RENDER} if cell.id in shallow else tiers
-        project = Project(cell.id, cell.id, trees / cell.id, wanted, cell.answers)
+        project = Project(
+            cell.id, cell.id, trees / cell.id, wanted, cell.answers, cell in fresh
+        )
         projects.append(project)
         for slug in () if cell.id in shallow else EXTREME_SLUGS:
             name = f"{cell.id}@{len(slug)}"
@@ -222,9 +229,10 @@ def _groups(projects: Sequence[Project], options: Options) -> list[list[Project]
 def _check_group(
     projects: Sequence[Project], lane: Lane, running: _Servers, options: Options
 ) -> Iterator[tuple[Project, Results]]:
-    """Check projects of one environment, after the first with forked programs."""
+    """Check projects of one environment, with forked programs."""
     with ExitStack() as stack:
         forking: Environment | None = None
+        is_loaded = False
         for project in projects:
             log = options.logs / project.id / "environment.log"
             tiers = project.tiers - {RENDER}
@@ -239,7 +247,7 @@ def _check_group(
                 spent = Spent(time.monotonic() - start)
                 yield project, {min(tiers): ([str(error)], spent)}
                 continue
-            if forking is None and len(projects) > 1:
+            if forking is None:
                 modules = warm.libraries(project.tree, environment.providers)
                 forking = replace(
                     environment,
@@ -257,10 +265,13 @@ def _check_group(
             for tier in sorted(tiers):
                 if tier == BUILD and not checks.is_package(project.tree):
                     continue
-                is_fresh = tier == OWN_TESTS and project is projects[0]
+                is_fresh = tier == OWN_TESTS and project.is_fresh
                 results[tier] = check.run(
                     tier, environment, None if is_fresh else forking
                 )
+                if tier == OWN_TESTS and not (is_fresh or is_loaded):
+                    results[tier] = check.load(environment, results[tier])
+                    is_loaded = True
             yield project, results
 
 
@@ -284,6 +295,17 @@ class _Check:
             if not errors:
                 break
         return errors, Spent(time.monotonic() - start, total)
+
+    def load(
+        self, environment: Environment, found: tuple[list[str], Spent]
+    ) -> tuple[list[str], Spent]:
+        """Add what a new process finds as it imports the project and its tests."""
+        start = time.monotonic()
+        log = self.options.logs / self.project.id / f"tier-{OWN_TESTS}.log"
+        errors, used = checks.loading_errors(self.project.tree, environment, log)
+        before, spent = found
+        seconds = spent.seconds + time.monotonic() - start
+        return before + errors, Spent(seconds, spent.processor_seconds + used)
 
     def _once(self, tier: int, environment: Environment) -> tuple[list[str], float]:
         tree = self.project.tree
@@ -529,6 +551,13 @@ def _summary(report: Report, projects: Sequence[Project]) -> Iterator[str]:
         yield f"    nox -s matrix -- {cell} --tiers {tiers} --keep DIR"
 
 
+def _cost(cells: int) -> str:
+    """Say what the run took in all: what it shares is no tier's."""
+    mine, others = map(resource.getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN))
+    used = mine.ru_utime + mine.ru_stime + others.ru_utime + others.ru_stime
+    return f"processor {used:.0f} s in all, {used / cells:.2f} s a cell"
+
+
 def _write_findings(report: Report, logs: Path) -> None:
     logs.mkdir(parents=True, exist_ok=True)
     lines = [
@@ -654,6 +683,7 @@ def main(words: Sequence[str] | None = None) -> int:
             f"{len(left)} cells went through tier 1 only and are left to --all; their "
             f"ids are in {file}"
         )
+    display.line(_cost(len(cells)))
     failed = {project for project, _ in report.failures}
     display.line(
         f"{len(cells)} cells, {len(projects)} projects, {len(failed)} failed, "

@@ -5,18 +5,21 @@ from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
-from python_patterns.render import FAMILY_ROOT
-
 ANSWERS = ".copier-answers.yml"
+# The modules that decide what passes; those that draw, measure or choose do not.
+JUDGES = (
+    *("checks", "matrix", "passed", "programs", "servers", "tally"),
+    *("warm", "warm_child", "warm_parent"),
+)
 
 
 @cache
 def _tools() -> bytes:
-    """Hash what judges: the code of the matrix, and the versions of what it uses."""
+    """Hash what judges: the code of the checks, and the versions of what it uses."""
     versions = sorted(f"{one.name} {one.version}\n" for one in distributions())
     digest = hashlib.sha256("".join(versions).encode())
-    for path in sorted((FAMILY_ROOT / "src").rglob("*.py")):
-        digest.update(path.read_bytes())
+    for name in JUDGES:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.digest()
 
 
@@ -40,7 +43,7 @@ class Passed:
 
     A tier is known by everything that decides about it: the project's files, which
     also declare its environment (packages are taken as of one day), the version of
-    Python, the code of the matrix, and the versions of what that uses.
+    Python, the code of the checks, and the versions of what that uses.
     """
 
     def __init__(self, directory: Path, python: str) -> None:

@@ -9,8 +9,10 @@ it is the same for all projects of an environment. What is shared, and why it is
 - Nothing else: variables, directory, search path and streams are those that a new
   process would have had.
 
-Forking hides what happens while a library is imported. So the first project of each
-environment is tested by new processes, and what fails in a fork is confirmed by one.
+Forking hides what happens while a library is imported, and that a project does not
+import what it uses. So a project of each environment is imported with its tests by a
+new process, a sample of projects, which has every answer in it, is tested by new
+processes only, and what fails in a fork is confirmed by one.
 """
 
 import ast
@@ -50,7 +52,11 @@ def libraries(tree: Path, providers: Mapping[str, Sequence[str]]) -> list[str]:
     """
     found: set[str] = set()
     for path in tree.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        try:
+            module = ast.parse(path.read_bytes())
+        except SyntaxError:
+            continue  # a finding of its own
+        for node in ast.walk(module):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
