@@ -279,6 +279,12 @@ PLANTED = {
         "import asyncio",
         {"TID251"},
     ),
+    "an event loop in a sync script": (
+        {**SCRIPT, "concurrency": "sync"},
+        "app/services/checks.py",
+        "import asyncio",
+        {"TID251"},
+    ),
     "a task that nobody keeps": (
         FASTAPI,
         SERVICE,
