@@ -1,5 +1,6 @@
 """What generated projects forbid is caught by their own checks."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,21 @@ VIOLATIONS = {
         {"layout": "feature", "size": "large"},
         "src/my_service/products/routes.py",
         "from sqlalchemy import select",
+    ),
+    "a route calls other services": (
+        {"database": "none", "layout": "layer"},
+        "app/routes/checks.py",
+        "from httpx2 import AsyncClient",
+    ),
+    "a feature's Flask route calls other services": (
+        {"framework": "flask", "database": "none", "layout": "feature"},
+        "app/checks/routes.py",
+        "from httpx2 import Client",
+    ),
+    "a route asks the model itself": (
+        {"purpose": "ml", "layout": "feature", "size": "large"},
+        "src/my_service/predictions/routes.py",
+        "from joblib import load",
     ),
     "a service imports a route": (
         {"layout": "layer"},
@@ -180,3 +196,184 @@ def test_a_new_feature_is_under_the_contracts_too(tmp_path: Path) -> None:
     )
 
     assert lint_imports(project, src=False).returncode == 1
+
+
+ASYNC = """
+import time
+
+import {0}
+
+
+async def wait() -> None:
+    '''Wait.'''
+    time.sleep(1)
+    {0}.get("https://example.com")
+"""
+FASTAPI = {"layout": "layer"}
+FASTAPI_SYNC = {"concurrency": "sync", "layout": "layer"}
+DJANGO_ASYNC = {"framework": "django", "concurrency": "async", "layout": "layer"}
+DJANGO = {"framework": "django", "concurrency": "sync", "layout": "feature"}
+SITE = {"purpose": "site", "concurrency": "sync", "layout": "layer"}
+FLASK = {"framework": "flask", "layout": "layer"}
+SCRIPT = {"purpose": "script", "concurrency": "async", "layout": "layer"}
+SERVICE = "app/services/users.py"
+UNTYPED = """
+def double(number):
+    '''Double.'''
+    return 2 * number
+"""
+# What is planted: answers, where, the code, and the rules of ruff that catch it.
+PLANTED = {
+    "Django in an API of FastAPI": (FASTAPI, SERVICE, "import django", {"TID251"}),
+    "Django in an API of Flask": (FLASK, SERVICE, "import django", {"TID251"}),
+    "Flask in an API of Django": (DJANGO_ASYNC, SERVICE, "import flask", {"TID251"}),
+    "FastAPI in a site": (SITE, "app/urls.py", "import fastapi", {"TID251"}),
+    "Django in a script": (
+        SCRIPT,
+        "app/services/checks.py",
+        "import django",
+        {"TID251"},
+    ),
+    "a blocking client in FastAPI": (
+        FASTAPI,
+        SERVICE,
+        ASYNC.format("requests"),
+        {"ASYNC210", "ASYNC251", "TID251"},
+    ),
+    "a blocking client in Django": (
+        DJANGO_ASYNC,
+        "app/services/checks.py",
+        ASYNC.format("requests"),
+        {"ASYNC210", "ASYNC251", "TID251"},
+    ),
+    "a blocking client in a script": (
+        SCRIPT,
+        "app/services/checks.py",
+        ASYNC.format("requests"),
+        {"ASYNC210", "ASYNC251", "TID251"},
+    ),
+    "a blocking client in one file of FastAPI": (
+        {"size": "small"},
+        "utils.py",
+        "from httpx2 import Client",
+        {"TID251"},
+    ),
+    "a sync driver in FastAPI": (FASTAPI, SERVICE, "import psycopg2", {"TID251"}),
+    "a sync session in FastAPI": (
+        FASTAPI,
+        "app/repositories/users.py",
+        "from sqlalchemy.orm import Session",
+        {"TID251"},
+    ),
+    "a driver beside Django's ORM": (
+        DJANGO_ASYNC,
+        "app/services/checks.py",
+        "from sqlite3 import connect",
+        {"TID251"},
+    ),
+    "an async driver in sync FastAPI": (
+        FASTAPI_SYNC,
+        SERVICE,
+        "import asyncpg",
+        {"TID251"},
+    ),
+    "an event loop in Flask": (FLASK, SERVICE, "import asyncio", {"TID251"}),
+    "an event loop in sync Django": (
+        DJANGO,
+        "app/users/services.py",
+        "import asyncio",
+        {"TID251"},
+    ),
+    "an event loop in a sync script": (
+        {**SCRIPT, "concurrency": "sync"},
+        "app/services/checks.py",
+        "import asyncio",
+        {"TID251"},
+    ),
+    "a task that nobody keeps": (
+        FASTAPI,
+        SERVICE,
+        """
+import asyncio
+
+
+async def forget() -> None:
+    '''Forget.'''
+    asyncio.create_task(asyncio.sleep(1))
+""",
+        {"RUF006"},
+    ),
+    "an untyped function in FastAPI": (FASTAPI, SERVICE, UNTYPED, {"ANN001", "ANN201"}),
+    "an untyped function in Flask": (FLASK, SERVICE, UNTYPED, {"ANN001", "ANN201"}),
+    "an untyped function in Django": (
+        DJANGO,
+        "app/users/services.py",
+        UNTYPED,
+        {"ANN001", "ANN201"},
+    ),
+    "an untyped function in a script": (
+        SCRIPT,
+        "app/services/checks.py",
+        UNTYPED,
+        {"ANN001", "ANN201"},
+    ),
+    "a query built in a view": (
+        DJANGO,
+        "app/products/views.py",
+        "from django.db.models import Q",
+        {"TID253"},
+    ),
+    "a query built in a view of a layer": (
+        DJANGO_ASYNC,
+        "app/routes/products.py",
+        "from django.db.models import Count, F",
+        {"TID253"},
+    ),
+    "a transaction in a view of a large API": (
+        {**DJANGO_ASYNC, "size": "large"},
+        "src/my_service/api/users.py",
+        "from django.db import transaction",
+        {"TID253"},
+    ),
+    "a query built in a page's view": (
+        SITE,
+        "app/views/products.py",
+        "from django.db.models import Q",
+        {"TID253"},
+    ),
+}
+
+
+RUFF = Path(sys.executable).parent / "ruff"
+
+
+def ruff(project: Path) -> set[str]:
+    """Check a project as it checks itself, and return the rules that it breaks."""
+    done = subprocess.run(
+        [RUFF, "check", "--no-cache", "--output-format=json"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {finding["code"] for finding in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_what_the_record_forbids_is_caught(tmp_path: Path, name: str) -> None:
+    answers, module, code, rules = PLANTED[name]
+    project = render(answers, tmp_path / "project")
+    assert not ruff(project)
+
+    path = project / module
+    path.write_text(f"{path.read_text('utf-8')}\n{code}\n", "utf-8")
+
+    assert rules <= ruff(project)
+
+
+def test_managers_may_build_queries(tmp_path: Path) -> None:
+    project = render(DJANGO, tmp_path / "project")
+    models = (project / "app/products/models.py").read_text("utf-8")
+
+    assert "TID253" not in ruff(project)
+    assert "from django.db.models import" in models or "models.Q" in models

@@ -10,6 +10,7 @@ combination takes minutes. So the documented rules of its questions are applied 
 a test compares the result with what copier itself accepts.
 """
 
+import functools
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -100,69 +101,98 @@ def _is_true(text: object) -> bool:
     return str(text).strip().lower() not in FALSE_WORDS
 
 
+def _from_yaml(text: str) -> Any:  # noqa: ANN401
+    # The parser in C, where there is one: computed answers are most of the work.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(text, Loader=loader)  # noqa: S506 - both are safe
+
+
 _CASTS: Mapping[str, Callable[[Any], Any]] = {
     "str": str,
     "int": int,
     "float": float,
     "bool": _is_true,
     "json": json.loads,
-    "yaml": yaml.safe_load,
+    "yaml": _from_yaml,
     "path": str,
 }
 
 
+@functools.lru_cache(maxsize=4096)
+def _template(jinja: jinja2.Environment, source: str) -> jinja2.Template:
+    return jinja.from_string(source)
+
+
 @dataclass(frozen=True)
-class _Question:
+class Question:
     """One question, with the parts of copier's rules that decide validity."""
 
     name: str
     details: Mapping[str, Any]
     jinja: jinja2.Environment
 
-    def _render(self, value: object, answers: Mapping[str, Any]) -> object:
+    def render(self, value: object, answers: Mapping[str, Any]) -> object:
+        """Return a part of the question with its tags replaced."""
         if isinstance(value, list):
-            return [self._render(item, answers) for item in value]
+            return [self.render(item, answers) for item in value]
         if isinstance(value, str):
-            return self.jinja.from_string(value).render(answers)
+            return _template(self.jinja, value).render(answers)
         return value
 
     def is_asked(self, answers: Mapping[str, Any]) -> bool:
-        return _is_true(self._render(self.details.get("when", True), answers))
+        """Say whether the question makes sense after the answers so far."""
+        return _is_true(self.render(self.details.get("when", True), answers))
+
+    def is_put(self, answers: Mapping[str, Any]) -> bool:
+        """Say whether somebody who gives no answers beforehand is asked."""
+        asked = _is_true(self.render(self.details.get("ask", True), answers))
+        return asked and self.is_asked(answers)
 
     def cast(self, value: object, answers: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Return a value with the type that the question says."""
         default = self.details.get("default")
         guessed = type(default).__name__
         kind = self.details.get("type", guessed if guessed in _CASTS else "yaml")
-        cast = _CASTS[str(self._render(kind, answers))]
-        is_parsed = cast in {json.loads, yaml.safe_load} and not isinstance(value, str)
+        cast = _CASTS[str(self.render(kind, answers))]
+        is_parsed = cast in {json.loads, _from_yaml} and not isinstance(value, str)
         return value if is_parsed else cast(value)
 
     def default(self, answers: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """Return the answer of those who give none.
+
+        Raises:
+            ValueError: It has to be answered.
+        """
         if "default" not in self.details:
             message = f"The question {self.name} needs an answer: it has no default."
             raise ValueError(message)
-        return self.cast(self._render(self.details["default"], answers), answers)
+        return self.cast(self.render(self.details["default"], answers), answers)
 
     def valid_values(self, answers: Mapping[str, Any]) -> Iterator[Any]:
         """Yield the choices that no validator bars."""
         choices = self.details.get("choices", [])
         if isinstance(choices, str):
-            choices = yaml.safe_load(str(self._render(choices, answers)))
+            choices = _from_yaml(str(self.render(choices, answers)))
         pairs = choices.items() if isinstance(choices, dict) else choices
         for choice in pairs:
             value = choice[1] if isinstance(choice, (list, tuple)) else choice
             barred: object = ""
             if isinstance(value, dict):
-                barred = self._render(value.get("validator", ""), answers)
+                barred = self.render(value.get("validator", ""), answers)
                 value = value["value"]
-            value = self.cast(self._render(value, answers), answers)
+            value = self.cast(self.render(value, answers), answers)
             rule = self.details.get("validator", "")
-            error = self._render(rule, {**answers, self.name: value})
+            error = self.render(rule, {**answers, self.name: value})
             if not str(barred).strip() and not str(error).strip():
                 yield value
 
 
-def _questions(root: Path) -> list[_Question]:
+def load_questions(root: Path) -> list[Question]:
+    """Load the questions of a template family, computed ones too, in their order.
+
+    Args:
+        root: Directory that holds ``copier.yml``.
+    """
     config = load_config(root)
     options = dict(config.get("_envops", {}))
     options.setdefault("keep_trailing_newline", True)
@@ -175,7 +205,7 @@ def _questions(root: Path) -> list[_Question]:
     )
     environment.globals["pathjoin"] = lambda *parts: str(PurePosixPath(*parts))
     return [
-        _Question(
+        Question(
             name, value if isinstance(value, dict) else {"default": value}, environment
         )
         for name, value in config.items()
@@ -195,7 +225,7 @@ def as_word(value: object) -> str:
 
 
 def _walk(
-    questions: Sequence[_Question], axes: Iterable[str], answers: dict[str, Any]
+    questions: Sequence[Question], axes: Iterable[str], answers: dict[str, Any]
 ) -> Iterator[dict[str, str]]:
     """Yield the structural answers of each valid way through the questions."""
     for index, question in enumerate(questions):
@@ -207,6 +237,34 @@ def _walk(
             return
         answers = {**answers, question.name: question.default(answers)}
     yield {}
+
+
+def settle(questions: Iterable[Question], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer every question, computed ones too, as copier does with ``--defaults``.
+
+    Args:
+        questions: The questions, from ``load_questions``.
+        given: Answers for those that make sense; the others take their defaults.
+            Names that are no question, such as ``_src_path``, are kept.
+
+    Returns:
+        The answers by question.
+
+    Raises:
+        ValueError: A given answer is not among the valid choices.
+    """
+    answers = dict(given)
+    for question in questions:
+        if question.name not in given or not question.is_asked(answers):
+            answers[question.name] = question.default(answers)
+            continue
+        value = question.cast(given[question.name], answers)
+        if "choices" in question.details and not question.details.get("multiselect"):
+            valid = list(question.valid_values(answers))
+            if value not in valid:
+                raise ValueError(f"{question.name} is {value!r}, not one of {valid}.")
+        answers[question.name] = value
+    return answers
 
 
 def _as_computed(value: object) -> Mapping[str, Any]:
@@ -230,7 +288,7 @@ def find_cells(root: Path, fixed: Mapping[str, Any] | None = None) -> list[Cell]
     Raises:
         ValueError: There is no question ``structural``, or it names an unknown one.
     """
-    questions = _questions(root)
+    questions = load_questions(root)
     names = [question.name for question in questions]
     if STRUCTURAL not in names:
         raise ValueError(f"{root / 'copier.yml'} has no question {STRUCTURAL!r}.")

@@ -1,0 +1,78 @@
+"""The matrix of what combines with what: ``python -m python_patterns.combinations``.
+
+It writes docs/combinations.md from the cells of ``copier.yml``; a test says when that
+file is not current.
+"""
+
+from collections.abc import Sequence
+
+from python_patterns.cells import Cell, find_cells
+from python_patterns.render import FAMILY_ROOT
+
+PATH = FAMILY_ROOT / "docs" / "combinations.md"
+HEAD = """\
+# What combines with what
+
+`python -m python_patterns.combinations` writes this from `copier.yml`, the only place
+that knows. There are {count} combinations.
+
+A number says in how many of them two answers go together; a dot, that they never do.
+Copier greys such a choice out where it is made, and says why. What is not asked in a
+combination, such as the layout of one file, is not counted there.
+"""
+
+
+def _values(cells: Sequence[Cell]) -> dict[str, list[str]]:
+    found: dict[str, dict[str, None]] = {}  # sets that keep the order
+    for cell in cells:
+        for name, value in cell.answers.items():
+            found.setdefault(name, {})[value] = None
+    return {name: list(values) for name, values in found.items()}
+
+
+def _together(cells: Sequence[Cell], first: str, second: str) -> str:
+    pairs = [
+        {f"{name}={value}" for name, value in cell.answers.items()} for cell in cells
+    ]
+    return str(sum({first, second} <= pair for pair in pairs) or "·")
+
+
+def _table(
+    cells: Sequence[Cell], rows: str, columns: str, values: dict[str, list[str]]
+) -> list[str]:
+    lines = [
+        f"| {rows} | {' | '.join(values[columns])} |",
+        f"|---|{'---|' * len(values[columns])}",
+    ]
+    for row in values[rows]:
+        counts = [
+            _together(cells, f"{rows}={row}", f"{columns}={column}")
+            for column in values[columns]
+        ]
+        lines.append(f"| {row} | {' | '.join(counts)} |")
+    return lines
+
+
+def describe(cells: Sequence[Cell]) -> str:
+    """Return the document.
+
+    Args:
+        cells: All cells of the family.
+    """
+    values = _values(cells)
+    lines = [HEAD.format(count=len(cells))]
+    for columns in ("framework", "worker", "purpose"):
+        lines.append(f"## By {columns}\n")
+        for rows in values:
+            if rows != columns:
+                lines += [*_table(cells, rows, columns, values), ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the document."""
+    PATH.write_text(describe(find_cells(FAMILY_ROOT)), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What the documents of the family show is what the template does."""
+
+import re
+
+from python_patterns.cells import find_cells, load_questions, settle
+from python_patterns.combinations import PATH, describe
+from python_patterns.render import FAMILY_ROOT
+
+README = (FAMILY_ROOT / "README.md").read_text("utf-8")
+CHOOSING = (FAMILY_ROOT / "docs" / "choosing.md").read_text("utf-8")
+
+
+def test_the_combinations_are_current() -> None:
+    """Where not: ``python -m python_patterns.combinations`` writes them."""
+    assert PATH.read_text("utf-8") == describe(find_cells(FAMILY_ROOT))
+
+
+def test_the_recorded_dialogue_is_what_is_asked() -> None:
+    questions = load_questions(FAMILY_ROOT)
+    answers = settle(questions, {})
+    shown = re.sub(r"\s+", " ", CHOOSING)
+    recorded = [
+        question
+        for question in questions
+        if question.is_put({**answers, "own_choices": ["worker"]})
+        and not question.name.startswith(("project", "description", "author"))
+    ]
+    assert len(recorded) == 9
+    for question in recorded:
+        text = str(question.render(question.details["help"], answers))
+        assert re.sub(r"\s+", " ", text).strip() in shown
+
+
+def test_every_variant_is_in_the_table() -> None:
+    listed = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \|$", README, re.MULTILINE)
+
+    assert sorted(listed) == sorted(
+        path.stem for path in (FAMILY_ROOT / "variants").glob("*.yml")
+    )
+
+
+def test_every_question_is_in_the_table() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \|(?:[^|]*\|){2}$", README, re.MULTILINE)
+    questions = load_questions(FAMILY_ROOT)
+    choices = {question.name for question in questions if "choices" in question.details}
+
+    # One ORM to choose from is no question yet.
+    assert choices - {"orm"} <= set(rows)
