@@ -90,7 +90,7 @@ def _requirements(project: Path) -> list[str]:
 
 
 def _dependencies(project: Path) -> set[str]:
-    names = set()
+    names: set[str] = set()
     for line in _requirements(project):
         try:
             names.add(canonicalize_name(Requirement(line.split("#")[0]).name))
