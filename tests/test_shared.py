@@ -87,7 +87,8 @@ OF_A_MAPPER = re.compile(
     | (models|repositories)/\w+\.py
     | (users/jobs|jobs/users)\.py
     | migrations/.+
-    | (README\.md|docs/decisions\.md|compose\.yaml|pyproject\.toml|\.env\.example|\.copier-answers\.yml))$
+    | (README\.md|docs/decisions\.md|compose\.yaml|pyproject\.toml)
+    | (\.env\.example|\.copier-answers\.yml))$
     """,
     re.VERBOSE,
 )
