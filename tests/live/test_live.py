@@ -543,18 +543,23 @@ DOCUMENTED = {
 
 @pytest.mark.parametrize("who", ["anybody", "a user"])
 @pytest.mark.parametrize(
-    ("framework", "concurrency"),
-    [("fastapi", "async"), ("flask", "sync"), ("django", "sync"), ("django", "async")],
+    "choice",
+    [
+        {"framework": "fastapi", "concurrency": "async"},
+        {"framework": "fastapi", "concurrency": "async", "orm": "tortoise"},
+        {"framework": "flask", "concurrency": "sync"},
+        {"framework": "django", "concurrency": "sync"},
+        {"framework": "django", "concurrency": "async"},
+    ],
+    ids=lambda choice: "-".join(choice.values()),
 )
 def test_every_response_is_as_the_document_says(
-    framework: str,
-    concurrency: str,
+    choice: Mapping[str, str],
     who: str,
     make_project: MakeProject,
     tmp_path: Path,
 ) -> None:
-    choice = {"framework": framework, "concurrency": concurrency}
-    project = make_project(DOCUMENTED | choice, {})
+    project = make_project({**DOCUMENTED, **choice}, {})
 
     with project.server() as (_, port), connect(port) as client:
         headers = live.HTTPS | (register(client) if who == "a user" else {})
