@@ -63,3 +63,10 @@ def crash(session: nox.Session) -> None:
     """Print what becomes of jobs when workers are killed and the broker restarts."""
     session.install("--editable", ".", *DEV)
     session.run("python", "-m", "python_patterns.crash", *session.posargs)
+
+
+@nox.session
+def family(session: nox.Session) -> None:
+    """Compile the variants into templates for cookiecutter, in dist/cookiecutter."""
+    session.install("--editable", ".")
+    session.run("python", "-m", "python_patterns.family", *session.posargs)
