@@ -24,7 +24,9 @@ def _parser() -> argparse.ArgumentParser:
         "--project", type=Path, default=Path(), help="directory of the project"
     )
     common.add_argument(
-        "--dry-run", action="store_true", help="say what would change, and change nothing"
+        "--dry-run",
+        action="store_true",
+        help="say what would change, and change nothing",
     )
     common.add_argument("--ref", help="tag, branch or commit of the template")
     grow = commands.add_parser(

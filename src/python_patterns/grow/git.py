@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -68,12 +68,10 @@ class Merged:
     Attributes:
         tree: All files; those in conflict with markers, or with one side of them.
         conflicts: The stages of what could not be merged.
-        messages: What git says to each of them, by path.
     """
 
     tree: Tree
     conflicts: Sequence[Conflict]
-    messages: Mapping[str, str]
 
 
 def clean_variables() -> dict[str, str]:
@@ -250,9 +248,7 @@ class Repository:
     def import_directory(self, directory: Path) -> Tree:
         """Store all files of a directory and return their tree."""
         paths = sorted(
-            path
-            for path in directory.rglob("*")
-            if path.is_symlink() or path.is_file()
+            path for path in directory.rglob("*") if path.is_symlink() or path.is_file()
         )
         contents = [
             os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
@@ -299,25 +295,26 @@ class Repository:
         root = self._commit(base, [])
         sides = [self._commit(tree, ["-p", root]) for tree in (ours, theirs)]
         output = self.run(
-            *("merge-tree", "--write-tree", "-z", "--messages", *sides), codes=(0, 1)
+            *("merge-tree", "--write-tree", "-z", "--no-messages", *sides),
+            codes=(0, 1),
         ).decode(errors="surrogateescape")
-        listed, _, said = output.partition("\0\0")
-        name, *stages = listed.split("\0")
+        name, *stages = output.split("\0")
         conflicts = []
         for stage in filter(None, stages):
             about, _, path = stage.partition("\t")
             mode, blob, number = about.split(" ")
             conflicts.append(Conflict(path, int(number), Entry(mode, blob)))
-        tree = self.read_tree(name.strip("\0"))
-        paths = list(dict.fromkeys(conflict.path for conflict in conflicts))
-        self._name_sides(tree, paths, sides)
-        return Merged(tree, conflicts, _messages(said) if conflicts else {})
+        tree = self.read_tree(name)
+        self._name_sides(tree, {conflict.path for conflict in conflicts}, sides)
+        return Merged(tree, conflicts)
 
     def _commit(self, tree: Tree, parents: Sequence[str]) -> str:
         name = self.write_tree(tree)
         return self.line("commit-tree", name, *parents, "-m", "patterns grow")
 
-    def _name_sides(self, tree: Tree, paths: Iterable[str], sides: Sequence[str]) -> None:
+    def _name_sides(
+        self, tree: Tree, paths: Iterable[str], sides: Sequence[str]
+    ) -> None:
         """Write in conflict markers whose side it is, in place of a commit's name."""
         marked, contents = [], []
         for path in paths:
@@ -338,22 +335,6 @@ def _mode(path: Path) -> str:
     if path.is_symlink():
         return "120000"
     return "100755" if os.access(path, os.X_OK) else "100644"
-
-
-def _messages(said: str) -> dict[str, str]:
-    """Read the third part of what ``git merge-tree -z`` writes: by path, its text."""
-    words = said.split("\0")
-    found: dict[str, str] = {}
-    position = 0
-    while position < len(words) and words[position].strip().isdigit():
-        count = int(words[position])
-        paths = words[position + 1 : position + 1 + count]
-        kind, text = words[position + 1 + count : position + 3 + count]
-        if kind.startswith("CONFLICT"):
-            for path in paths:
-                found.setdefault(path, text.strip())
-        position += count + 3
-    return found
 
 
 def is_new_enough() -> bool:

@@ -59,6 +59,13 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
         GitError: Git refuses; nothing was changed.
     """
     repository = Repository(directory, scratch, keeps=not wish.is_dry)
+    project.check_git(repository)
+    left = land.recover(repository)
+    if left is not None:
+        raise RefusedError(
+            "an earlier run was killed while it wrote; the project is back as it was"
+            f"{', but for ' + ', '.join(left) if left else ''}: run this again"
+        )
     project.check(repository)
     answers = project.read_answers(directory)
     commit = answers.get("_commit")
@@ -85,9 +92,7 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
     return Grown(_changes(repository, own, plan), plan.reasons, changed, wish.is_dry)
 
 
-def _merger(
-    repository: Repository, old: Rendered, new: Rendered, own: Tree
-) -> Merger:
+def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> Merger:
     """Take the two renders in, without what the template leaves to the project."""
     trees = []
     for rendered in (old, new):
@@ -95,9 +100,7 @@ def _merger(
         kept = {
             path: entry
             for path, entry in tree.items()
-            if not (
-                new.skips(Path(path)) and (repository.project / path).exists()
-            )
+            if not (new.skips(Path(path)) and (repository.project / path).exists())
         }
         trees.append(kept)
     # The answers are the template's to write.
@@ -128,15 +131,11 @@ def _land(repository: Repository, plan: Plan) -> None:
         f"{one.entry.mode} {one.entry.id} {one.stage}\t{repository.prefix}{one.path}\0"
         for one in plan.conflicts
     ]
-    landing = land.Landing(
-        str(repository.project), before, after, "".join(lines)
-    )
+    landing = land.Landing(str(repository.project), before, after, "".join(lines))
     land.start(repository, landing)
 
 
-def _changes(
-    repository: Repository, own: Tree, plan: Plan
-) -> dict[str, list[str]]:
+def _changes(repository: Repository, own: Tree, plan: Plan) -> dict[str, list[str]]:
     """Sort the project's files by what happens to them."""
     moved = {
         path: target
@@ -153,7 +152,9 @@ def _changes(
     changed = {path for path in both if plan.tree[path] != own[path]}
     edited = plan.edited - conflicts
     return {
-        "added": sorted(plan.tree.keys() - own.keys() - set(moved.values()) - conflicts),
+        "added": sorted(
+            plan.tree.keys() - own.keys() - set(moved.values()) - conflicts
+        ),
         "moved": sorted(f"{path} -> {target}" for path, target in moved.items()),
         "merged": sorted((changed | set(moved.values())) & edited),
         "changed": sorted(changed - edited - conflicts),

@@ -268,9 +268,8 @@ def import_line(module: str, names: Iterable[Imported]) -> str:
             for _, _, alias in names
         )
     words = ", ".join(
-        f"{name} as {alias}" if alias else name for _, name, alias in sorted(
-            names, key=lambda one: (one[1], one[2] or "")
-        )
+        f"{name} as {alias}" if alias else name
+        for _, name, alias in sorted(names, key=lambda one: (one[1], one[2] or ""))
     )
     return f"from {module} import {words}\n"
 
@@ -319,6 +318,15 @@ def merged_block(base: Block, ours: Block, theirs: Block) -> str:
         for one in sorted(wanted - theirs.names, key=lambda one: (one[0], one[1]))
     ]
     return "".join(lines)
+
+
+def has_same_comments(old: str, one: Block, own: str, other: Block) -> bool:
+    """Say whether two modules say the same beside their imports."""
+    sides = [
+        {line.partition("#")[2] for line in text.splitlines()[at.first : at.after]}
+        for text, at in ((old, one), (own, other))
+    ]
+    return sides[0] == sides[1]
 
 
 def with_block(text: str, found: Block, new: str) -> str:

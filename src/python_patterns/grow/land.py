@@ -10,12 +10,15 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from python_patterns.grow.git import GitError, Repository
+from python_patterns.grow.git import Entry, GitError, Repository
 
 NAME = "patterns-grow.json"
+# How many tenths of a second a step may take that is not dead.
+PATIENCE = 50
 
 
 @dataclass(frozen=True)
@@ -81,67 +84,67 @@ def land(journal: Path) -> None:
 def recover(repository: Repository) -> list[str] | None:
     """Put a project back as it was where a run was killed while it wrote.
 
-    A file is put back only if it is what the killed run wrote, or a part of it: what
-    someone wrote since is left as it is.
+    A file is put back only if it is what it was, or what the killed run wrote, or a
+    part of that: what someone wrote since is left as it is.
 
     Returns:
         The files that were left; nothing where no run was killed.
     """
     journal = _journal(repository)
-    if not journal.is_file():
-        return None
+    for _ in range(PATIENCE):
+        if not journal.is_file():
+            return None
+        # It may be at work at this moment.
+        time.sleep(0.1)
     landing = Landing(**json.loads(journal.read_text(encoding="utf-8")))
-    lock = repository.git_directory / "index.lock"
-    lock.unlink(missing_ok=True)
+    (repository.git_directory / "index.lock").unlink(missing_ok=True)
     top = Path(repository.line("rev-parse", "--show-toplevel"))
-    before, after = (
-        repository.read_tree(tree) for tree in (landing.before, landing.after)
-    )
-    changed = [
-        path
-        for path in before.keys() | after.keys()
-        if before.get(path) != after.get(path)
-    ]
-    left, lost = [], []
-    for path in sorted(changed):
-        file = top / path
-        is_there = file.is_symlink() or file.exists()
-        if is_there and path not in before:
-            written = repository.content(after[path].id)
-            if file.is_symlink() or written.startswith(file.read_bytes()):
-                file.unlink()
-                _remove_empty(file.parent, top)
-            else:
-                left.append(path)
-        elif path in before:
-            lost.append(path)
-    repository.run("read-tree", landing.before)
-    if lost:
-        restored = []
-        for path in lost:
-            file = top / path
-            if file.exists() and not file.is_symlink():
-                content = file.read_bytes()
-                old = repository.content(before[path].id)
-                new = repository.content(after[path].id) if path in after else b""
-                if content != old and not new.startswith(content):
-                    left.append(path)
-                    continue
+    before, after = map(repository.read_tree, (landing.before, landing.after))
+    left, restored = [], []
+    for path in sorted(before.keys() | after.keys()):
+        entries = before.get(path), after.get(path)
+        if entries[0] == entries[1]:
+            continue
+        if not _is_ours(repository, top / path, entries):
+            left.append(path)
+        elif entries[0]:
             restored.append(path)
-        repository.run(
-            *("checkout-index", "--force", "-z", "--stdin"),
-            stdin="\0".join(f"{path}" for path in restored).encode(
-                errors="surrogateescape"
-            ),
-            directory=top,
-        )
+        else:
+            (top / path).unlink(missing_ok=True)
+            _remove_empty((top / path).parent, top)
+    repository.run("reset", "--quiet", landing.before, "--", ".")
+    repository.run(
+        *("checkout-index", "--force", "-z", "--stdin"),
+        stdin="".join(f"{path}\0" for path in restored).encode(
+            errors="surrogateescape"
+        ),
+        directory=top,
+    )
     repository.run("update-index", "-q", "--refresh", codes=(0, 1))
     journal.unlink()
-    return sorted(left)
+    return left
+
+
+def _is_ours(
+    repository: Repository, file: Path, entries: tuple[Entry | None, Entry | None]
+) -> bool:
+    """Say whether a file is as it was, or as the killed run left it."""
+    if file.is_symlink():
+        content = os.fsencode(file.readlink())
+    elif file.is_file():
+        content = file.read_bytes()
+    else:
+        return True
+    before, after = (
+        repository.content(entry.id).replace(b"\r\n", b"\n") if entry else None
+        for entry in entries
+    )
+    content = content.replace(b"\r\n", b"\n")
+    return content == before or (after is not None and after.startswith(content))
 
 
 def _remove_empty(directory: Path, top: Path) -> None:
-    while directory != top and not any(directory.iterdir()):
+    while directory != top and directory.is_dir() and not any(directory.iterdir()):
         directory.rmdir()
         directory = directory.parent
 

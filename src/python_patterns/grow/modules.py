@@ -39,26 +39,30 @@ def _targets(statement: ast.stmt) -> Iterator[str]:
     elif isinstance(statement, ast.TypeAlias):
         targets = [statement.name]
     for target in targets:
-        yield from (
-            node.id for node in ast.walk(target) if isinstance(node, ast.Name)
-        )
+        yield from (node.id for node in ast.walk(target) if isinstance(node, ast.Name))
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One statement of a module's top level, with its decorators.
+    """One statement of a module's top level, with its decorators and its comment.
 
     Attributes:
         name: What it defines, the first where it is several; empty where nothing.
         first: Its first line, from 0.
         after: The line after its last.
         text: Its lines.
+        gap: The empty lines above it.
     """
 
     name: str
     first: int
     after: int
     text: str
+    gap: str
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 def pieces(text: str) -> list[Piece]:
@@ -67,21 +71,47 @@ def pieces(text: str) -> list[Piece]:
     lines = text.splitlines(keepends=True)
     found = []
     for number, statement in enumerate(module.body if module else ()):
-        is_text = isinstance(statement, ast.Expr) and isinstance(
-            statement.value, ast.Constant
-        )
-        if isinstance(statement, ast.Import | ast.ImportFrom) or (
-            number == 0 and is_text
-        ):
+        is_import = isinstance(statement, ast.Import | ast.ImportFrom)
+        if is_import or (number == 0 and _is_text(statement)):
             continue
         decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
-        first = min(
-            [statement.lineno, *(decorator.lineno for decorator in decorators)]
+        above = (decorator.lineno for decorator in decorators)
+        first = min([statement.lineno, *above]) - 1
+        while first and lines[first - 1].startswith("#"):
+            first -= 1
+        after = statement.end_lineno or statement.lineno
+        gap = first
+        while gap and not lines[gap - 1].strip():
+            gap -= 1
+        found.append(
+            Piece(
+                next(_targets(statement), ""),
+                first,
+                after,
+                "".join(lines[first:after]),
+                "\n" * (first - gap),
+            )
         )
-        after = statement.end_lineno or first
-        name = next(_targets(statement), "")
-        found.append(Piece(name, first - 1, after, "".join(lines[first - 1 : after])))
     return found
+
+
+def between(text: str) -> list[str]:
+    """Return the lines of a module that are neither in a named piece nor imports."""
+    module = parse(text)
+    lines = text.splitlines()
+    covered = set()
+    for piece in pieces(text):
+        if piece.name:
+            covered.update(range(piece.first, piece.after))
+    for statement in module.body if module else ():
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            after = statement.end_lineno or statement.lineno
+            covered.update(range(statement.lineno - 1, after))
+    return [
+        line
+        for number, line in enumerate(lines)
+        if number not in covered and line.strip()
+    ]
 
 
 @functools.cache
@@ -89,7 +119,9 @@ def defined(text: str) -> set[str]:
     """Return the names that a module defines at its top level, without imports."""
     module = parse(text)
     return {
-        name for statement in (module.body if module else ()) for name in _targets(statement)
+        name
+        for statement in (module.body if module else ())
+        for name in _targets(statement)
     }
 
 

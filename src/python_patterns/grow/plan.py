@@ -8,8 +8,8 @@ definitions follow theirs. What git then has to merge is what people changed.
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +21,7 @@ from python_patterns.grow.imports import (
     Rewriting,
     block,
     bound_name,
+    has_same_comments,
     import_line,
     imported,
     merged_block,
@@ -28,10 +29,18 @@ from python_patterns.grow.imports import (
 )
 from python_patterns.grow.modules import Modules, defined, module_of, parse
 from python_patterns.grow.moves import Moves
-from python_patterns.grow.splits import Change, applied, goes_apart, split
+from python_patterns.grow.splits import Change, applied, changes, goes_apart, split
+from python_patterns.grow.waits import Turned
 
 # How much of a file must be the same for it to be the same file, in percent.
 SIMILAR = 30
+# Which stages a path in conflict has, and what that means.
+WHY = {
+    frozenset({1, 2, 3}): "changed here and in the template",
+    frozenset({1, 2}): "changed here, gone from the template",
+    frozenset({1, 3}): "deleted or moved here, changed in the template",
+    frozenset({2, 3}): "added here and in the template",
+}
 REGULAR = ("100644", "100755")
 
 
@@ -156,7 +165,7 @@ class Merger:
         self._carry()
         self._keep_packages(targets)
         merged = self._merge()
-        return self._finished(merged, targets, apart)
+        return self._finished(merged, targets)
 
     def _split(self, paths: Iterable[str]) -> set[str]:
         """Take apart what was changed in files that have no single successor."""
@@ -175,15 +184,14 @@ class Merger:
             target = self.moves.of(path)
             if target in self.new:
                 self._base[target] = self._ours[target] = self.new[target]
-            for home, changes in result.changes.items():
+            for home, found_changes in result.changes.items():
                 self._carried.setdefault(home, []).extend(
-                    Change(
-                        change.name,
-                        self._rewritten(change.old, path),
-                        self._rewritten(change.own, path),
-                        change.above,
+                    replace(
+                        change,
+                        old=self._rewritten(change.old, path),
+                        own=self._rewritten(change.own, path),
                     )
-                    for change in changes
+                    for change in found_changes
                 )
                 self._sources.setdefault(home, []).append(path)
         return found
@@ -205,17 +213,16 @@ class Merger:
     def _prepare(self, path: str, target: str) -> None:
         """Bring one file of the old render and of the project to its new place."""
         old, own = self.old.get(path), self.own.get(path)
-        texts = [self._text(entry) for entry in (old, own)]
-        entries = [entry for entry in (old, own) if entry]
-        if all(text is not None for text, entry in zip(texts, (old, own), strict=True) if entry):
-            written = [
-                None if text is None else self._rewritten(text, path) for text in texts
+        there = [entry for entry in (old, own) if entry]
+        if None not in map(self._text, there):
+            texts = [self._text(entry) for entry in (old, own)]
+            self._texts[target] = [
+                *(text and self._rewritten(text, path) for text in texts),
+                self._text(self.new.get(target)),
             ]
-            self._texts[target] = [*written, self._text(self.new.get(target))]
-            self._modes[target] = [entry.mode for entry in (old, own) if entry]
+            self._modes[target] = [entry.mode for entry in there]
             self._sources.setdefault(target, []).append(path)
             return
-        del entries
         if old:
             self._base[target] = old
         if own:
@@ -272,9 +279,7 @@ class Merger:
             tree[target] = Entry(mode, name)
         return self.repository.merge(self._base, self._ours, new)
 
-    def _finished(
-        self, merged: Merged, targets: Mapping[str, str], apart: set[str]
-    ) -> Plan:
+    def _finished(self, merged: Merged, targets: Mapping[str, str]) -> Plan:
         tree = dict(merged.tree)
         open_paths = {conflict.path for conflict in merged.conflicts}
         mended = [
@@ -286,6 +291,15 @@ class Merger:
             and tree[path] != self.new.get(path)
         ]
         self._mend(tree, mended)
+        conflicts, reasons = list(merged.conflicts), _reasons(merged.conflicts)
+        for path, reason in self._waits(mended):
+            reasons[path] = reason
+            sides = self._base.get(path), self._ours.get(path), self.new.get(path)
+            conflicts += [
+                Conflict(path, stage, entry)
+                for stage, entry in enumerate(sides, start=1)
+                if entry
+            ]
         moved = {
             path: target
             for path, target in targets.items()
@@ -293,8 +307,25 @@ class Merger:
         }
         edited = {target for path, target in targets.items() if path in self.own}
         edited |= self._carried.keys()
-        del apart
-        return Plan(tree, merged.conflicts, dict(merged.messages), edited, moved)
+        return Plan(tree, conflicts, reasons, edited, moved)
+
+    def _waits(self, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Find what the user wrote that waits differently from the template now."""
+        if not paths:
+            return
+        turned = Turned.between(
+            *(list(self._python(tree)) for tree in (self.old, self.new))
+        )
+        for path in paths:
+            base, ours, _ = self._texts[path]
+            reason = turned.reason(base or "", ours or "")
+            if reason:
+                yield path, reason
+
+    def _python(self, tree: Tree) -> Iterator[str]:
+        entries = [entry for path, entry in tree.items() if path.endswith(".py")]
+        self.repository.fetch_contents(entry.id for entry in entries)
+        return filter(None, map(self._text, entries))
 
     # --- Mending ----------------------------------------------------------------------
 
@@ -347,10 +378,18 @@ class Merger:
     def _add_missing(self, paths: Sequence[str]) -> None:
         """Import the names that the user's lines use and the template no more imports."""
         output = self._ruff(
-            "check", "--select", "F821", "--output-format", "json", "--exit-zero", *paths
+            "check",
+            "--select",
+            "F821",
+            "--output-format",
+            "json",
+            "--exit-zero",
+            *paths,
         )
         missing: dict[str, dict[str, None]] = {}
         for finding in json.loads(output or "[]"):
+            if finding["code"] != "F821":
+                continue
             path = Path(finding["filename"]).relative_to(self.directory.resolve())
             name = finding["message"].split("`")[1]
             missing.setdefault(path.as_posix(), {})[name] = None
@@ -381,6 +420,17 @@ class Merger:
         return None
 
 
+def _reasons(conflicts: Iterable[Conflict]) -> dict[str, str]:
+    """Say of each path in conflict who did what to it."""
+    sides: dict[str, set[int]] = {}
+    for one in conflicts:
+        sides.setdefault(one.path, set()).add(one.stage)
+    return {
+        path: WHY.get(frozenset(stages), "moved to different places")
+        for path, stages in sides.items()
+    }
+
+
 def _after_docstring(text: str) -> int:
     module = parse(text)
     return (module.body[0].end_lineno or 0) if module and module.body else 0
@@ -398,16 +448,15 @@ def _in_step(
     if "\r\n" in ours and "\r\n" not in base:
         base, theirs = (text.replace("\n", "\r\n") for text in (base, theirs))
         return base, ours, theirs
+    found = changes(base, ours)
     blocks = [block(text) for text in (base, ours, theirs)]
     first, second, third = blocks
-    if first is None or second is None or third is None:
+    if found is None:
         return base, ours, theirs
-    if first.names in (second.names, third.names) and second.names != third.names:
-        # Only one side changed them; but moved modules may be sorted differently.
-        pass
-    merged = merged_block(first, second, third)
-    return (
-        with_block(base, first, merged),
-        with_block(ours, second, merged),
-        with_block(theirs, third, merged),
-    )
+    if first and second and third and has_same_comments(base, first, ours, second):
+        merged = with_block(theirs, third, merged_block(first, second, third))
+    elif first == second:
+        merged = theirs
+    else:
+        return base, ours, theirs
+    return applied(merged, found, own=False), applied(merged, found, own=True), merged

@@ -69,23 +69,41 @@ def _one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 
-def check(repository: Repository) -> None:
-    """Check that a project can be changed without losing anything.
+def check_git(repository: Repository) -> None:
+    """Check that there is a git that can do it, and that the project is in it.
 
     Raises:
-        RefusedError: It is not in git, something in it is not committed, or a merge or
-            the like is going on.
+        RefusedError: It is not so.
     """
     if not git.is_new_enough():
         raise RefusedError(
             f"no git {'.'.join(map(str, git.OLDEST))} or newer is on PATH"
         )
+    if not repository.project.is_dir():
+        raise RefusedError(f"{repository.project} is no directory")
+    try:
+        inside = repository.line("rev-parse", "--is-inside-work-tree")
+    except GitError:
+        inside = "false"
+    if inside != "true":
+        raise RefusedError(
+            f"{repository.project} is not in git: run"
+            ' git init && git add --all && git commit -m "Start"'
+        )
+
+
+def check(repository: Repository) -> None:
+    """Check that a project can be changed without losing anything.
+
+    Raises:
+        RefusedError: Something in it is not committed, or a merge or the like is
+            going on.
+    """
     try:
         repository.line("rev-parse", "--verify", "--quiet", "HEAD")
     except GitError as error:
         raise RefusedError(
-            f"{repository.project} is not in git, or has no commit: run"
-            ' git init && git add --all && git commit -m "Start"'
+            f"{repository.project} has no commit yet: make one"
         ) from error
     for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge"):
         if (repository.git_directory / name).exists():

@@ -1,15 +1,15 @@
-"""Definitions that go to another file than the rest of theirs.
+"""Changes carried definition by definition, to wherever the template has it now.
 
 A small project's ``utils.py`` becomes a dozen modules, and a medium one's modules become
-``utils.py``. What a person changed there is carried definition by definition: a changed
-one meets the template's in the file that has it now, and an added one follows the one
-that stands above it.
+``utils.py``. A definition that was changed meets the template's in the file that has it
+now, and one that was added follows the one that stands above it. In a file that stays
+whole this keeps apart what only stands side by side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from python_patterns.grow.modules import Modules, Piece, pieces
+from python_patterns.grow.modules import Modules, Piece, between, parse, pieces
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Change:
         old: Its text in the old render; empty where the user added it.
         own: Its text in the project; empty where the user deleted it.
         above: The definition above it in the project, for one that was added.
+        gap: The empty lines above it in the project.
     """
 
     name: str
     old: str
     own: str
-    above: str
+    above: str = ""
+    gap: str = "\n\n"
 
 
 @dataclass
@@ -44,6 +46,38 @@ class Split:
 
 def _by_name(text: str) -> dict[str, Piece]:
     return {piece.name: piece for piece in pieces(text) if piece.name}
+
+
+def changes(old: str, own: str) -> list[Change] | None:
+    """Find what was changed in a module, by definition.
+
+    Args:
+        old: The module in the old render.
+        own: The module in the project.
+
+    Returns:
+        The changes, in the project's order; nothing where they cannot be told
+        so: something between the definitions changed, or their order.
+    """
+    if parse(old) is None or parse(own) is None or between(old) != between(own):
+        return None
+    before, after = _by_name(old), _by_name(own)
+    is_plain = all(
+        len(found) == sum(1 for piece in pieces(text) if piece.name)
+        for found, text in ((before, old), (after, own))
+    )
+    kept = [name for name in after if name in before]
+    if not is_plain or kept != [name for name in before if name in after]:
+        return None
+    found, above = [], ""
+    for name, piece in after.items():
+        if name not in before:
+            found.append(Change(name, "", piece.text, above, piece.gap))
+        elif piece.text != before[name].text:
+            found.append(Change(name, before[name].text, piece.text))
+        above = name
+    gone = [name for name in before if name not in after]
+    return found + [Change(name, before[name].text, "") for name in gone]
 
 
 def goes_apart(path: str, old: str, modules: Modules) -> bool:
@@ -68,52 +102,51 @@ def split(path: str, old: str, own: str, modules: Modules) -> Split:
         own: Its text in the project.
         modules: Where names go; told of definitions that were added.
     """
-    before, after = _by_name(old), _by_name(own)
-    homes = {name: modules.home(path, name) for name in before}
-    found = Split()
-    place, above = _first_home(after, homes), ""
-    for name, piece in after.items():
-        if name in before:
-            place, above = homes[name] or place, name if homes[name] else above
-            if piece.text == before[name].text:
-                continue
-            target = homes[name]
-            change = Change(name, before[name].text, piece.text, "")
-        else:
-            target = place
-            change = Change(name, "", piece.text, above)
-            above = name
+    found = changes(old, own)
+    if found is None:
+        return Split(stays=True)
+    homes = {name: modules.home(path, name) for name in _by_name(old)}
+    anchors = _anchors(list(_by_name(own)), homes)
+    result = Split()
+    for change in found:
+        target = homes.get(change.name)
+        if not change.old:
+            above, target = anchors[change.name]
+            change = Change(change.name, "", change.own, above, change.gap)
             if target:
-                modules.added[path, name] = target
-        if target is None:
-            found.stays = True
-        else:
-            found.changes.setdefault(target, []).append(change)
-    for name in before.keys() - after.keys():
-        target = homes[name]
-        if target is not None:
-            change = Change(name, before[name].text, "", "")
-            found.changes.setdefault(target, []).append(change)
-    nameless = [[p.text for p in pieces(text) if not p.name] for text in (old, own)]
-    found.stays |= nameless[0] != nameless[1]
+                modules.added[path, change.name] = target
+        if target:
+            result.changes.setdefault(target, []).append(change)
+        elif change.own:
+            result.stays = True
+    return result
+
+
+def _anchors(
+    names: Sequence[str], homes: Mapping[str, str | None]
+) -> dict[str, tuple[str, str | None]]:
+    """Find for each definition the one above it that has a place, and that place."""
+    found: dict[str, tuple[str, str | None]] = {}
+    place = next((homes[name] for name in names if homes.get(name)), None)
+    above = ""
+    for name in names:
+        found[name] = above, place
+        if homes.get(name):
+            place, above = homes[name], name
+        elif name not in homes:
+            above = name
     return found
 
 
-def _first_home(
-    after: Mapping[str, Piece], homes: Mapping[str, str | None]
-) -> str | None:
-    return next((homes[name] for name in after if homes.get(name)), None)
-
-
-def applied(text: str, changes: list[Change], *, own: bool) -> str:
+def applied(text: str, changed: Sequence[Change], *, own: bool) -> str:
     """Write changes into a file, as they were before or after the user made them.
 
     Args:
         text: The file, as the new render or an earlier step has it.
-        changes: What was changed.
+        changed: What was changed.
         own: Whether to write what the user made of it, or what it was.
     """
-    for change in changes:
+    for change in changed:
         found = _by_name(text)
         lines = text.splitlines(keepends=True)
         wanted = change.own if own else change.old
@@ -122,6 +155,6 @@ def applied(text: str, changes: list[Change], *, own: bool) -> str:
             lines[piece.first : piece.after] = [wanted] if wanted else []
         elif wanted:
             line = found[change.above].after if change.above in found else len(lines)
-            lines[line:line] = ["\n\n", wanted]
+            lines[line:line] = [change.gap, wanted]
         text = "".join(lines)
     return text
