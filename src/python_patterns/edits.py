@@ -1,8 +1,8 @@
-"""The edits that growing is tried with: what someone does to a project in its first week.
+"""The edits that growing is tried with: what someone does to a project in a first week.
 
-An endpoint (or a command), a method of a service, a module of their own that imports the
-project's, and a changed setting. Each leaves a word in the project that nothing else
-has, so that it can be found again: in the result, or in a conflict.
+An endpoint (or a command), a method of a service, a module of their own that imports
+the project's, and a changed setting. Each leaves a word in the project that nothing
+else has, so that it can be found again: in the result, or in a conflict.
 """
 
 import re
@@ -22,6 +22,12 @@ CHANGES = (
     ("access_token_minutes: int = Field(default=60", "(default=60", "(default=61"),
     ("check_timeout_seconds: float = Field(default=5", "(default=5", "(default=7"),
     ('] = "INFO"', '"INFO"', '"ERROR"'),
+)
+
+
+_DOC = '    """Greet, from the project\'s own module."""\n'
+_FUNCTION = (
+    f'def {ENDPOINT}() -> dict[str, str]:\n{_DOC}    return {{"greeting": words()}}\n'
 )
 
 
@@ -161,8 +167,6 @@ def _import(path: Path, line: str) -> None:
 def add_endpoint(tree: Path) -> None:
     """Add what the outside can ask for: a route, Django's view, or a command."""
     own, _ = _find(tree, MODULE)
-    words = f"from {_dotted(tree, own)} import words"
-    doc = '    """Greet, from the project\'s own module."""\n'
     path, _ = _find(
         tree,
         r"^@router.(get|post)\(\s*\"/?(checks|predictions)?\"",
@@ -171,37 +175,25 @@ def add_endpoint(tree: Path) -> None:
         r"^(async )?def (check|find|enqueue)\w*\(",
     )
     text = path.read_text(encoding="utf-8")
-    route = re.search(r"^@(router|app)\.(get|post)\(", text, re.MULTILINE)
-    if route:
-        added = f'\n\n@{route[1]}.get("/own/greeting")\n'
-        at = _after_function(text, text.rindex(f"@{route[1]}."))
-    elif "urlpatterns = " in text:
-        view = "_request: HttpRequest"
-        added = ""
-        _append_view(own, view, doc)
-        path.write_text(
-            text.replace(
-                "urlpatterns = [\n",
-                f'urlpatterns = [\n    path("own/greeting", {ENDPOINT}),\n',
-                1,
-            ),
-            encoding="utf-8",
-        )
-        _import(path, words.replace("words", ENDPOINT))
-        return
+    imported = "words"
+    routes = re.findall(r"^@(router|app)\.(?:get|post)\(", text, re.MULTILINE)
+    if "urlpatterns = [\n" in text:
+        imported = ENDPOINT
+        _append_view(own)
+        line = f'    path("own/greeting", {ENDPOINT}),\n'
+        _replace(path, "urlpatterns = [\n", f"urlpatterns = [\n{line}")
+    elif routes:
+        at = _after_function(text, text.rindex(f"@{routes[-1]}."))
+        is_async = re.search(r"^async def", text, re.MULTILINE)
+        new = f'\n\n@{routes[-1]}.get("/own/greeting")\n'
+        new += f"{'async ' if is_async else ''}{_FUNCTION}"
+        path.write_text(text[:at] + new + text[at:], encoding="utf-8")
     else:
-        added = "\n\n"
-        at = len(text)
-    suffix = f'def {ENDPOINT}() -> dict[str, str]:\n{doc}    return {{"greeting": words()}}\n'
-    if path.stat().st_size and re.search(
-        r"^@router\.\w+\([^)]*\)\nasync def", text, re.MULTILINE
-    ):
-        suffix = f"async {suffix}"
-    path.write_text(text[:at] + added + suffix + text[at:], encoding="utf-8")
-    _import(path, words)
+        path.write_text(f"{text}\n\n{_FUNCTION}", encoding="utf-8")
+    _import(path, f"from {_dotted(tree, own)} import {imported}")
 
 
-def _append_view(own: Path, argument: str, doc: str) -> None:
+def _append_view(own: Path) -> None:
     text = own.read_text(encoding="utf-8")
     first = text.index("from ")
     text = (
@@ -210,7 +202,7 @@ def _append_view(own: Path, argument: str, doc: str) -> None:
         + text[first:]
     )
     own.write_text(
-        f"{text}\n\ndef {ENDPOINT}({argument}) -> JsonResponse:\n{doc}"
+        f"{text}\n\ndef {ENDPOINT}(_request: HttpRequest) -> JsonResponse:\n{_DOC}"
         '    return JsonResponse({"greeting": words()})\n',
         encoding="utf-8",
     )

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from python_patterns import edits
 from python_patterns.cells import Cell, find_cells, select
-from python_patterns.grow.git import Repository, Tree
+from python_patterns.grow.git import GIT, Repository, Tree
 from python_patterns.grow.modules import defined, module_of
 from python_patterns.grow.plan import Merger, Plan
 from python_patterns.render import FAMILY_ROOT, render
@@ -187,7 +187,7 @@ class Bench:
         self.scratch = scratch
         self.home = scratch / "repository"
         self.home.mkdir()
-        subprocess.run(("git", "init", "-q"), cwd=self.home, check=True)
+        subprocess.run((GIT, "init", "-q"), cwd=self.home, check=True)
         self.repository = Repository(self.home, scratch)
         self.rendered = cache(self._rendered)
 
@@ -198,11 +198,11 @@ class Bench:
 
     def grow(self, old: Path, new: Path, own: Path) -> Plan:
         """Plan what becomes of a project between two renders."""
-        trees = [self.repository.import_directory(tree) for tree in (old, new, own)]
+        before, after, mine = map(self.repository.import_directory, (old, new, own))
         work = self.scratch / "work"
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(new, work)
-        return Merger(self.repository, *trees, work).plan()
+        return Merger(self.repository, before, after, mine, work).plan()
 
     def try_pair(self, pair: Pair) -> Outcome:
         """Grow a project as it is, and with edits."""

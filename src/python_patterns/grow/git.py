@@ -1,7 +1,8 @@
-"""Git as a store of files and a merger of trees: no work tree, no hook, no signature."""
+"""Git as a store of files and a merger of trees: no work tree, hook or signature."""
 
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+GIT = shutil.which("git") or "git"
 # The user's hooks and keys are for the user's own commits.
 SETTINGS = (
     *("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"),
@@ -129,7 +131,7 @@ class Repository:
             variables["GIT_OBJECT_DIRECTORY"] = str(objects)
             variables["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(self._objects)
         done = subprocess.run(
-            ("git", *SETTINGS, *words),
+            (GIT, *SETTINGS, *words),
             cwd=directory or self.project,
             env=variables,
             input=stdin,
@@ -341,7 +343,7 @@ def is_new_enough() -> bool:
     """Say whether there is a git that can merge trees."""
     try:
         said = subprocess.run(
-            ("git", "--version"), capture_output=True, check=True, text=True
+            (GIT, "--version"), capture_output=True, check=True, text=True
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return False

@@ -214,9 +214,8 @@ class Rewriting:
             return text
         lines = text.splitlines(keepends=True)
         for node in ast.walk(module):
-            is_string = isinstance(node, ast.Constant) and isinstance(node.value, str)
-            if is_string and node.end_lineno:
-                for number in range(node.lineno - 1, node.end_lineno):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for number in range(node.lineno - 1, node.end_lineno or node.lineno):
                     lines[number] = self.text(lines[number])
         return "".join(lines)
 

@@ -1,8 +1,8 @@
 """The last step: the project's files are brought from one tree to another.
 
-It runs in a process of its own, in a session of its own, so that neither Ctrl-C nor the
-death of the command that started it stops it half-way. What it is about to do stands in a
-file beside the index until it is done; where even this process was killed, the next
+It runs in a process and a session of its own, so that neither Ctrl-C nor the death of
+the command that started it stops it half-way. What it is about to do stands in a file
+beside the index until it is done; where even this process was killed, the next
 ``patterns`` finds that file and puts the project back as it was.
 """
 
@@ -42,16 +42,22 @@ def _journal(repository: Repository) -> Path:
     return repository.git_directory / NAME
 
 
+def write(repository: Repository, landing: Landing) -> Path:
+    """Write the journal, all of it or nothing, and return where it is."""
+    journal = _journal(repository)
+    written = journal.with_suffix(".new")
+    written.write_text(json.dumps(asdict(landing)), encoding="utf-8")
+    written.replace(journal)
+    return journal
+
+
 def start(repository: Repository, landing: Landing) -> None:
     """Write the journal, and wait until another process has done what it says.
 
     Raises:
         GitError: Git refuses; nothing was changed.
     """
-    journal = _journal(repository)
-    written = journal.with_suffix(".new")
-    written.write_text(json.dumps(asdict(landing)), encoding="utf-8")
-    written.replace(journal)
+    journal = write(repository, landing)
     done = subprocess.Popen(
         (sys.executable, "-m", __name__, str(journal)),
         stdin=subprocess.DEVNULL,

@@ -99,7 +99,7 @@ def between(text: str) -> list[str]:
     """Return the lines of a module that are neither in a named piece nor imports."""
     module = parse(text)
     lines = text.splitlines()
-    covered = set()
+    covered: set[int] = set()
     for piece in pieces(text):
         if piece.name:
             covered.update(range(piece.first, piece.after))

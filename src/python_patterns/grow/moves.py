@@ -1,8 +1,8 @@
 """Where files go when the answers change, and with them files of the user's own.
 
-Git says where the template's files went. From that follow two kinds of rules for others:
-``services/users.py`` to ``users/service.py`` says where ``services/orders.py`` goes,
-and ``app/main.py`` to ``src/shop/main.py`` says where ``app/clients/`` goes.
+Git says where the template's files went. From that follow two kinds of rules for
+others: ``services/users.py`` to ``users/service.py`` says where ``services/orders.py``
+goes, and ``app/main.py`` to ``src/shop/main.py`` says where ``app/clients/`` goes.
 """
 
 from collections import Counter, defaultdict
@@ -41,6 +41,16 @@ def _ancestors(old: str, new: str) -> Iterable[tuple[str, str]]:
         yield "/".join(left), "/".join(right)
 
 
+def _package(paths: Iterable[str]) -> str:
+    """Return where the one package of a render lies; empty where it has none."""
+    packages = {
+        path.removesuffix("/__init__.py")
+        for path in paths
+        if path.endswith("/__init__.py") and not path.startswith("tests/")
+    }
+    return min(packages, key=lambda package: package.count("/"), default="")
+
+
 def is_test(path: str) -> bool:
     """Say whether a file is one of pytest's."""
     name = PurePosixPath(path).name
@@ -54,10 +64,12 @@ class Moves:
     Attributes:
         files: The template's files that are somewhere else in the new render, and those
             that stayed.
+        old: The paths of the old render.
         new: The paths of the new render.
     """
 
     files: Mapping[str, str]
+    old: frozenset[str]
     new: frozenset[str]
     _patterns: dict[str, str] = field(default_factory=dict)
     _directories: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -78,6 +90,10 @@ class Moves:
         self._directories = {
             key: counted.most_common(1)[0][0] for key, counted in votes.items()
         }
+        # Whatever else moved: the package is the package, and no subpackage of it.
+        old_root, new_root = _package(self.old), _package(self.new)
+        if old_root != new_root:
+            self._directories["py", old_root] = new_root
 
     def of(self, path: str) -> str:
         """Return where a path goes; a path that nothing is known about stays."""

@@ -114,7 +114,7 @@ class Merger:
             # All empty files are the same file to git.
             if self.old[path].id != self.repository.empty
         }
-        return Moves({**stayed, **moved}, frozenset(self.new))
+        return Moves({**stayed, **moved}, frozenset(self.old), frozenset(self.new))
 
     @cached_property
     def modules(self) -> Modules:
@@ -230,20 +230,20 @@ class Merger:
 
     def _carry(self) -> None:
         """Write changed definitions where the template has them now."""
-        for target, changes in self._carried.items():
+        for target, carried in self._carried.items():
             new = self._text(self.new.get(target)) or ""
             base, ours, _ = self._texts.get(target, [new, new, new])
             if base is None or ours is None:
                 base = ours = new
             self._texts[target] = [
-                applied(base, changes, own=False),
-                applied(ours, changes, own=True),
+                applied(base, carried, own=False),
+                applied(ours, carried, own=True),
                 new,
             ]
             self._modes.setdefault(target, [self.new[target].mode] * 2)
 
     def _keep_packages(self, targets: Mapping[str, str]) -> None:
-        """Give directories that the user's own modules go to what makes them packages."""
+        """Make packages of the directories that the user's own modules go to."""
         own_files = [target for target in targets.values() if target.endswith(".py")]
         known = self.new.keys() | self._ours.keys() | self._texts.keys()
         for path, target in targets.items():
@@ -291,6 +291,8 @@ class Merger:
             and tree[path] != self.new.get(path)
         ]
         self._mend(tree, mended)
+        for path in self._left_packages(tree):
+            del tree[path]
         conflicts, reasons = list(merged.conflicts), _reasons(merged.conflicts)
         for path, reason in self._waits(mended):
             reasons[path] = reason
@@ -308,6 +310,19 @@ class Merger:
         edited = {target for path, target in targets.items() if path in self.own}
         edited |= self._carried.keys()
         return Plan(tree, conflicts, reasons, edited, moved)
+
+    def _left_packages(self, tree: Tree) -> list[str]:
+        """Find what made a directory a package from which all modules moved away."""
+        return [
+            path
+            for path in tree
+            if path.endswith("/__init__.py")
+            and path not in self.new
+            and tree[path].id == self.repository.empty
+            and (inside := path.removesuffix("__init__.py"))
+            and any(one.startswith(inside) and one != path for one in self.own)
+            and not any(one.startswith(inside) and one != path for one in tree)
+        ]
 
     def _waits(self, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Find what the user wrote that waits differently from the template now."""
@@ -376,7 +391,7 @@ class Merger:
         return not found.strip()
 
     def _add_missing(self, paths: Sequence[str]) -> None:
-        """Import the names that the user's lines use and the template no more imports."""
+        """Import what the user's lines use and the template imports no more."""
         output = self._ruff(
             "check",
             "--select",
@@ -386,23 +401,20 @@ class Merger:
             "--exit-zero",
             *paths,
         )
-        missing: dict[str, dict[str, None]] = {}
+        missing: dict[str, list[str]] = {}
         for finding in json.loads(output or "[]"):
-            if finding["code"] != "F821":
-                continue
-            path = Path(finding["filename"]).relative_to(self.directory.resolve())
-            name = finding["message"].split("`")[1]
-            missing.setdefault(path.as_posix(), {})[name] = None
+            if finding["code"] == "F821":
+                file = Path(finding["filename"]).relative_to(self.directory)
+                name = finding["message"].split("`")[1]
+                missing.setdefault(file.as_posix(), []).append(name)
         for path, names in missing.items():
-            found = [self._import_of(path, name) for name in names]
-            lines = [import_line(one[0], [one]) for one in found if one]
-            file = self.directory / path
-            text = file.read_bytes().decode()
+            found = [self._import_of(path, name) for name in dict.fromkeys(names)]
+            text = (self.directory / path).read_bytes().decode()
+            lines = text.splitlines(keepends=True)
             top = block(text)
-            all_lines = text.splitlines(keepends=True)
             at = top.after if top else _after_docstring(text)
-            all_lines[at:at] = lines
-            file.write_bytes("".join(all_lines).encode())
+            lines[at:at] = [import_line(one[0], [one]) for one in found if one]
+            self._write(path, "".join(lines))
 
     def _import_of(self, path: str, name: str) -> Imported | None:
         """Find how the project's file made a name known."""

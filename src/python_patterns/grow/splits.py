@@ -1,13 +1,13 @@
 """Changes carried definition by definition, to wherever the template has it now.
 
-A small project's ``utils.py`` becomes a dozen modules, and a medium one's modules become
-``utils.py``. A definition that was changed meets the template's in the file that has it
-now, and one that was added follows the one that stands above it. In a file that stays
-whole this keeps apart what only stands side by side.
+A small project's ``utils.py`` becomes a dozen modules, and a medium one's modules
+become ``utils.py``. A definition that was changed meets the template's in the file that
+has it now, and one that was added follows the one that stands above it. In a file that
+stays whole this keeps apart what only stands side by side.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from python_patterns.grow.modules import Modules, Piece, between, parse, pieces
 
@@ -109,14 +109,14 @@ def split(path: str, old: str, own: str, modules: Modules) -> Split:
     anchors = _anchors(list(_by_name(own)), homes)
     result = Split()
     for change in found:
-        target = homes.get(change.name)
-        if not change.old:
-            above, target = anchors[change.name]
-            change = Change(change.name, "", change.own, above, change.gap)
-            if target:
-                modules.added[path, change.name] = target
+        is_added = not change.old
+        above, below = anchors.get(change.name, ("", None))
+        target = below if is_added else homes[change.name]
+        if target and is_added:
+            modules.added[path, change.name] = target
         if target:
-            result.changes.setdefault(target, []).append(change)
+            placed = replace(change, above=above)
+            result.changes.setdefault(target, []).append(placed)
         elif change.own:
             result.stays = True
     return result

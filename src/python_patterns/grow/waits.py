@@ -1,7 +1,7 @@
 """Calls that need an ``await`` now, or none any more, in what the user wrote.
 
-Between a synchronous and an asynchronous project the same lines mean something else: git
-would merge them, and they would not work.
+Between a synchronous and an asynchronous project the same lines mean something else:
+git would merge them, and they would not work.
 """
 
 import ast
