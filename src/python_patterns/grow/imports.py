@@ -41,7 +41,6 @@ class _Rewriter(cst.CSTTransformer):
         self.package = package
         self.has_moved = has_moved
         self.bound: set[str] = set()
-        self._depth = 0
 
     def visit_Import(self, _node: cst.Import) -> bool:
         """Leave what is inside to ``leave_Import``: a name there is no use of it."""
@@ -117,8 +116,23 @@ class _Rewriter(cst.CSTTransformer):
                 whitespace_after_from=spaces,
                 whitespace_before_import=spaces,
             )
-        last = aliases[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-        return cst.ImportFrom(module=_dotted(place), names=[*aliases[:-1], last])
+        # Their commas may hold the line ends of parentheses that are gone.
+        names = [
+            alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in aliases
+        ]
+        return cst.ImportFrom(module=_dotted(place), names=names)
+
+    def leave_SimpleStatementLine(
+        self, old: cst.SimpleStatementLine, node: cst.SimpleStatementLine
+    ) -> cst.SimpleStatementLine | cst.FlattenSentinel[cst.SimpleStatementLine]:
+        """Write each of the statements that one became on a line of its own."""
+        if len(node.body) == len(old.body):
+            return node
+        lines = [cst.SimpleStatementLine([statement]) for statement in node.body]
+        lines[0] = lines[0].with_changes(leading_lines=node.leading_lines)
+        trailing = node.trailing_whitespace
+        lines[-1] = lines[-1].with_changes(trailing_whitespace=trailing)
+        return cst.FlattenSentinel(lines)
 
     def visit_Attribute(self, node: cst.Attribute) -> bool:
         """Look at ``a.b.c`` as a whole first."""

@@ -16,6 +16,7 @@ from plumbum import ProcessExecutionError
 
 from python_patterns.grow import git
 from python_patterns.grow.git import GitError, Repository
+from python_patterns.promises import translated
 from python_patterns.render import fast_libraries
 
 ANSWERS = ".copier-answers.yml"
@@ -150,7 +151,9 @@ def render(
         RefusedError: An answer is not valid, or the template cannot be had.
     """
     source = answers["_src_path"]
-    data = {key: val for key, val in answers.items() if not key.startswith("_")}
+    data = translated(
+        {key: val for key, val in answers.items() if not key.startswith("_")}
+    )
     what = f"{source} at {version or 'its newest tag'} with these answers"
     with _sentences(what), fast_libraries(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DirtyLocalWarning)
