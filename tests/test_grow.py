@@ -16,7 +16,11 @@ import yaml
 from python_patterns import edits
 from python_patterns.grow import cli, land
 from python_patterns.grow.git import GIT, Repository
-from python_patterns.grow.grow import UNDO
+from python_patterns.grow.imports import Rewriting
+from python_patterns.grow.modules import Modules
+from python_patterns.grow.moves import Moves
+from python_patterns.grow.project import check_is_newer
+from python_patterns.grow.report import UNDO, RefusedError
 from python_patterns.render import FAMILY_ROOT, copy_template
 
 ANSWERS = ".copier-answers.yml"
@@ -333,6 +337,17 @@ def test_it_refuses_with_one_sentence_and_changes_nothing(
     assert snapshot(project) == before
 
 
+@pytest.mark.parametrize("old", ["v1.2.0-3-g1234567", "v1.10.0", "1.3"])
+def test_an_update_is_no_step_back(old: str) -> None:
+    with pytest.raises(RefusedError, match=r"^the newest version is v1\.2\.0, and"):
+        check_is_newer(old, "v1.2.0")
+
+
+@pytest.mark.parametrize("old", ["v1.2.0", "v1.1.9-12-g1234567", "1234567"])
+def test_an_update_is_a_step_forward(old: str) -> None:
+    check_is_newer(old, "v1.2.0")
+
+
 # --- Where it works -------------------------------------------------------------------
 
 
@@ -465,3 +480,61 @@ def test_ctrl_c_leaves_the_project_as_it_was(
     assert patterns(project, "grow", "size=large") == cli.INTERRUPTED
     assert snapshot(project) == before
     assert git(project, "status", "--porcelain") == ""
+
+
+# --- Imports --------------------------------------------------------------------------
+
+MOVED = {
+    "app/settings.py": "src/shop/core/settings.py",
+    "app/services/users.py": "src/shop/users/service.py",
+    "app/services/orders.py": "src/shop/orders/service.py",
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import app.settings\n", "import shop.core.settings\n"),
+        (
+            "import app.settings\n\nprint(app.settings.X, app.other)\n",
+            "import shop.core.settings\n\nprint(shop.core.settings.X, app.other)\n",
+        ),
+        (
+            "from app.services import users, orders as o\n",
+            (
+                "from shop.users import service as users\n"
+                "from shop.orders import service as o\n"
+            ),
+        ),
+        (
+            "from app.settings import (\n    A,  # why\n    B,\n)\n",
+            "from shop.core.settings import (\n    A,  # why\n    B,\n)\n",
+        ),
+        (
+            "def f():\n    from ..settings import A\n    return A\n",
+            "def f():\n    from shop.core.settings import A\n    return A\n",
+        ),
+        ("from .users import log_in\n", "from shop.users.service import log_in\n"),
+        (
+            "patch('app.services.users.send')\n",
+            "patch('shop.users.service.send')\n",
+        ),
+        ("app.settings = {}\n", "app.settings = {}\n"),
+        ("app.settings['ä'] = 'my-app.settings'\n", None),
+        ('a = """\nä app.settings"""\n', 'a = """\nä shop.core.settings"""\n'),
+    ],
+)
+def test_imports_are_rewritten(before: str, after: str | None) -> None:
+    moves = Moves(MOVED, frozenset(MOVED), frozenset(MOVED.values()))
+    modules = Modules(moves, MOVED, lambda _: "", lambda _: "")
+    path = "app/services/orders.py"
+    assert Rewriting(modules).python(before, path) == (after or before)
+
+
+def test_text_is_rewritten() -> None:
+    moves = Moves(MOVED, frozenset(MOVED), frozenset(MOVED.values()))
+    rewriting = Rewriting(Modules(moves, MOVED, lambda _: "", lambda _: ""))
+    text = "run app.settings:x on app/services/users.py, not on myapp.settings\n"
+    assert rewriting.text(text) == (
+        "run shop.core.settings:x on src/shop/users/service.py, not on myapp.settings\n"
+    )

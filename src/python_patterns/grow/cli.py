@@ -6,9 +6,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from python_patterns.grow.git import GitError
-from python_patterns.grow.grow import UNDO, Grown, Wish, grow
-from python_patterns.grow.project import RefusedError
+from python_patterns.grow.report import (
+    UNDO,
+    Grown,
+    RecoveredError,
+    RefusedError,
+    Wish,
+)
 
 REFUSED = 2
 INTERRUPTED = 130
@@ -86,6 +90,9 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     directory = options.project.resolve()
     try:
+        # Copier takes most of a second to import: too long for --help.
+        from python_patterns.grow.grow import grow  # noqa: PLC0415
+
         wish = Wish(
             _answers(getattr(options, "answers", [])),
             version=options.ref,
@@ -94,7 +101,10 @@ def main(words: Sequence[str] | None = None) -> int:
         )
         with tempfile.TemporaryDirectory(prefix="patterns-") as scratch:
             grown = grow(directory, wish, Path(scratch).resolve())
-    except (RefusedError, GitError) as error:
+    except RecoveredError as error:
+        print(f"patterns: {error}.", file=sys.stderr)
+        return REFUSED
+    except RefusedError as error:
         print(f"patterns: {error}; nothing was changed.", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:

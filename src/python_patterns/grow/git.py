@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from python_patterns.grow.report import RefusedError
+
 GIT = shutil.which("git") or "git"
 # The user's hooks and keys are for the user's own commits.
 SETTINGS = (
@@ -28,7 +30,7 @@ WHO = {
 }
 
 
-class GitError(Exception):
+class GitError(RefusedError):
     """Git refused; the message is its own."""
 
 

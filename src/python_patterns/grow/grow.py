@@ -1,49 +1,12 @@
 """Growing a project, from its check to the last word about it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from python_patterns.grow import land, project
 from python_patterns.grow.git import Repository, Tree
 from python_patterns.grow.plan import Merger, Plan
-from python_patterns.grow.project import RefusedError, Rendered
-
-UNDO = "git restore --source=HEAD --staged --worktree ."
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is asked of a project.
-
-    Attributes:
-        answers: New answers, by question.
-        version: A tag, branch or commit of the template.
-        newest: Whether the newest tag is taken where no version is given.
-        is_dry: Whether nothing is to be changed.
-    """
-
-    answers: Mapping[str, str]
-    version: str | None = None
-    newest: bool = False
-    is_dry: bool = False
-
-
-@dataclass(frozen=True)
-class Grown:
-    """What became of a project, or would.
-
-    Attributes:
-        changes: Paths by what happens to them; a move is written ``old -> new``.
-        look: What could not be merged, and why.
-        answers: The answers that changed: old and new value, by question.
-        is_dry: Whether nothing was written.
-    """
-
-    changes: Mapping[str, Sequence[str]]
-    look: Mapping[str, str]
-    answers: Mapping[str, tuple[object, object]]
-    is_dry: bool
+from python_patterns.grow.project import Rendered
+from python_patterns.grow.report import Grown, RecoveredError, RefusedError, Wish
 
 
 def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
@@ -56,13 +19,13 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
 
     Raises:
         RefusedError: It cannot be done; nothing was changed.
-        GitError: Git refuses; nothing was changed.
+        RecoveredError: There was something to take back first.
     """
     repository = Repository(directory, scratch, keeps=not wish.is_dry)
     project.check_git(repository)
     left = land.recover(repository)
     if left is not None:
-        raise RefusedError(
+        raise RecoveredError(
             "an earlier run was killed while it wrote; the project is back as it was"
             f"{', but for ' + ', '.join(left) if left else ''}: run this again"
         )
@@ -78,6 +41,8 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
     version = wish.version or (None if wish.newest else commit)
     new = project.render({**answers, **wish.answers}, version, scratch / "new")
     project.check_answers(wish.answers, new)
+    if version is None:
+        project.check_is_newer(commit, new.answers.get("_commit"))
     own = repository.read_tree(f"HEAD:{repository.prefix}")
     merger = _merger(repository, old, new, own)
     plan = merger.plan()

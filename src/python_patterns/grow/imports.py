@@ -226,12 +226,21 @@ class Rewriting:
         module = parse(text)
         if module is None:
             return text
-        lines = text.splitlines(keepends=True)
-        for node in ast.walk(module):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                for number in range(node.lineno - 1, node.end_lineno or node.lineno):
-                    lines[number] = self.text(lines[number])
-        return "".join(lines)
+        # As the parser counts: bytes, and lines that end in a line feed.
+        whole = text.encode()
+        starts = [0, *(found.end() for found in re.finditer(b"\n", whole))]
+        places = sorted(
+            (
+                starts[node.lineno - 1] + node.col_offset,
+                starts[(node.end_lineno or 1) - 1] + (node.end_col_offset or 0),
+            )
+            for node in ast.walk(module)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        )
+        for start, end in reversed(places):
+            written = self.text(whole[start:end].decode()).encode()
+            whole = whole[:start] + written + whole[end:]
+        return whole.decode()
 
 
 # --- Imports as a set -----------------------------------------------------------------

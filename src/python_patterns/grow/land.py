@@ -65,9 +65,18 @@ def start(repository: Repository, landing: Landing) -> None:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    _, said = done.communicate()
+    said = _wait(done)
     if done.returncode:
         raise GitError(said.decode(errors="replace").strip().splitlines()[-1])
+
+
+def _wait(process: subprocess.Popen[bytes]) -> bytes:
+    """Wait for the last step, whatever Ctrl-C says: it cannot be stopped any more."""
+    while True:
+        try:
+            return process.communicate()[1]
+        except KeyboardInterrupt:
+            continue
 
 
 def land(journal: Path) -> None:

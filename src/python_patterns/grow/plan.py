@@ -201,7 +201,9 @@ class Merger:
         taken = {self.moves.of(path) for path in self.old}
         found = {}
         for path in sorted(paths, key=lambda path: path not in self.old):
-            target = self.moves.of(path)
+            # What the template has no more is where it was, for people to look at.
+            is_gone = path in self.old and path not in self.moves.files
+            target = path if is_gone else self.moves.of(path)
             is_own = path not in self.old and target != path
             if is_own and (target in taken or target in self.new):
                 target = path

@@ -1,6 +1,7 @@
 """The project that grows: its answers, and the two renders it lies between."""
 
 import contextlib
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,18 +13,16 @@ import copier
 import jinja2
 import yaml
 from copier.errors import CopierError, DirtyLocalWarning
+from packaging.version import InvalidVersion, Version
 from plumbum import ProcessExecutionError
 
 from python_patterns.grow import git
 from python_patterns.grow.git import GitError, Repository
+from python_patterns.grow.report import RefusedError
 from python_patterns.promises import translated
 from python_patterns.render import fast_libraries
 
 ANSWERS = ".copier-answers.yml"
-
-
-class RefusedError(Exception):
-    """Growing is not possible; the message is one sentence for people."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +186,29 @@ def check_answers(wanted: Mapping[str, str], rendered: Rendered) -> None:
             )
         if name not in known:
             raise RefusedError(f"the template does not ask {name!r} with these answers")
+
+
+def check_is_newer(old: str, new: object) -> None:
+    """Check that the newest version is not older than the project's own.
+
+    Raises:
+        RefusedError: It is: the project came from what is not released yet.
+    """
+    before, after = _order(old), _order(str(new))
+    if before and after and after < before:
+        raise RefusedError(
+            f"the newest version is {new}, and the project is from {old} already;"
+            " --ref takes any version"
+        )
+
+
+def _order(described: str) -> tuple[Version, int] | None:
+    """Read what ``git describe`` says: the last version, and the commits since."""
+    found = re.fullmatch(r"(v?\d+\..*?)(?:-(\d+)-g[0-9a-f]+)?", described)
+    try:
+        return (Version(found[1]), int(found[2] or 0)) if found else None
+    except InvalidVersion:
+        return None
 
 
 def ignored(repository: Repository, paths: list[str]) -> set[str]:
