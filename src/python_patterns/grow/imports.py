@@ -14,7 +14,7 @@ from functools import cached_property
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
-from python_patterns.grow.modules import Modules, parse
+from python_patterns.grow.modules import Modules, lines_of, parse, top_imports
 
 
 def _dotted(name: str) -> cst.Attribute | cst.Name:
@@ -298,22 +298,10 @@ def import_line(module: str, names: Iterable[Imported]) -> str:
 
 def block(text: str) -> Block | None:
     """Find the imports at the top of a module; nothing where there are none."""
-    module = parse(text)
-    statements = list(module.body) if module else []
-    is_doc = (
-        statements
-        and isinstance(statements[0], ast.Expr)
-        and isinstance(statements[0].value, ast.Constant)
-    )
-    statements = statements[1:] if is_doc else statements
-    top = []
-    for statement in statements:
-        if not isinstance(statement, ast.Import | ast.ImportFrom):
-            break
-        top.append(statement)
+    top = top_imports(parse(text))
     if not top:
         return None
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     first, after = top[0].lineno - 1, top[-1].end_lineno or top[-1].lineno
     found = []
     start = first
@@ -345,7 +333,7 @@ def merged_block(base: Block, ours: Block, theirs: Block) -> str:
 def has_same_comments(old: str, one: Block, own: str, other: Block) -> bool:
     """Say whether two modules say the same beside their imports."""
     sides = [
-        {line.partition("#")[2] for line in text.splitlines()[at.first : at.after]}
+        {line.partition("#")[2] for line in lines_of(text)[at.first : at.after]}
         for text, at in ((old, one), (own, other))
     ]
     return sides[0] == sides[1]
@@ -353,5 +341,5 @@ def has_same_comments(old: str, one: Block, own: str, other: Block) -> bool:
 
 def with_block(text: str, found: Block, new: str) -> str:
     """Replace the imports of a module."""
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     return "".join([*lines[: found.first], new, *lines[found.after :]])

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ def parse(text: str) -> ast.Module | None:
         return ast.parse(text)
     except (SyntaxError, ValueError):
         return None
+
+
+def lines_of(text: str) -> list[str]:
+    """Cut a text into lines where Python's parser does, with their ends."""
+    return re.findall(r".*\n|.+", text)
 
 
 def _targets(statement: ast.stmt) -> Iterator[str]:
@@ -68,7 +74,7 @@ def _is_text(statement: ast.stmt) -> bool:
 def pieces(text: str) -> list[Piece]:
     """Cut a module into its statements; imports and the docstring are left out."""
     module = parse(text)
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     found = []
     for number, statement in enumerate(module.body if module else ()):
         is_import = isinstance(statement, ast.Import | ast.ImportFrom)
@@ -95,21 +101,29 @@ def pieces(text: str) -> list[Piece]:
     return found
 
 
+def top_imports(module: ast.Module | None) -> list[ast.Import | ast.ImportFrom]:
+    """Return the imports that stand before all else but the docstring."""
+    found = []
+    for number, statement in enumerate(module.body if module else ()):
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            found.append(statement)
+        elif number or not _is_text(statement):
+            break
+    return found
+
+
 def between(text: str) -> list[str]:
-    """Return the lines of a module that are neither in a named piece nor imports."""
-    module = parse(text)
-    lines = text.splitlines()
+    """Return the lines of a module that are in no named piece and no import on top."""
     covered: set[int] = set()
     for piece in pieces(text):
         if piece.name:
             covered.update(range(piece.first, piece.after))
-    for statement in module.body if module else ():
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            after = statement.end_lineno or statement.lineno
-            covered.update(range(statement.lineno - 1, after))
+    for statement in top_imports(parse(text)):
+        after = statement.end_lineno or statement.lineno
+        covered.update(range(statement.lineno - 1, after))
     return [
         line
-        for number, line in enumerate(lines)
+        for number, line in enumerate(lines_of(text))
         if number not in covered and line.strip()
     ]
 

@@ -27,7 +27,13 @@ from python_patterns.grow.imports import (
     merged_block,
     with_block,
 )
-from python_patterns.grow.modules import Modules, defined, module_of, parse
+from python_patterns.grow.modules import (
+    Modules,
+    defined,
+    lines_of,
+    module_of,
+    parse,
+)
 from python_patterns.grow.moves import Moves
 from python_patterns.grow.splits import Change, applied, changes, goes_apart, split
 from python_patterns.grow.waits import Turned
@@ -412,7 +418,7 @@ class Merger:
         for path, names in missing.items():
             found = [self._import_of(path, name) for name in dict.fromkeys(names)]
             text = (self.directory / path).read_bytes().decode()
-            lines = text.splitlines(keepends=True)
+            lines = lines_of(text)
             top = block(text)
             at = top.after if top else _after_docstring(text)
             lines[at:at] = [import_line(one[0], [one]) for one in found if one]

@@ -6,10 +6,20 @@ has it now, and one that was added follows the one that stands above it. In a fi
 stays whole this keeps apart what only stands side by side.
 """
 
+import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from python_patterns.grow.modules import Modules, Piece, between, parse, pieces
+from python_patterns.grow.imports import block, bound_name, has_same_comments
+from python_patterns.grow.modules import (
+    Modules,
+    Piece,
+    between,
+    lines_of,
+    parse,
+    pieces,
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,14 @@ def _by_name(text: str) -> dict[str, Piece]:
     return {piece.name: piece for piece in pieces(text) if piece.name}
 
 
+def _is_plain(text: str) -> bool:
+    """Say whether each name is defined once, on lines of its own."""
+    found = pieces(text)
+    names = [piece.name for piece in found if piece.name]
+    is_apart = all(one.after <= other.first for one, other in itertools.pairwise(found))
+    return "\r" not in text and is_apart and len(names) == len(set(names))
+
+
 def changes(old: str, own: str) -> list[Change] | None:
     """Find what was changed in a module, by definition.
 
@@ -62,10 +80,7 @@ def changes(old: str, own: str) -> list[Change] | None:
     if parse(old) is None or parse(own) is None or between(old) != between(own):
         return None
     before, after = _by_name(old), _by_name(own)
-    is_plain = all(
-        len(found) == sum(1 for piece in pieces(text) if piece.name)
-        for found, text in ((before, old), (after, own))
-    )
+    is_plain = _is_plain(old) and _is_plain(own)
     kept = [name for name in after if name in before]
     if not is_plain or kept != [name for name in before if name in after]:
         return None
@@ -103,7 +118,7 @@ def split(path: str, old: str, own: str, modules: Modules) -> Split:
         modules: Where names go; told of definitions that were added.
     """
     found = changes(old, own)
-    if found is None:
+    if found is None or not _are_imports_used(old, own, found):
         return Split(stays=True)
     homes = {name: modules.home(path, name) for name in _by_name(old)}
     anchors = _anchors(list(_by_name(own)), homes)
@@ -120,6 +135,17 @@ def split(path: str, old: str, own: str, modules: Modules) -> Split:
         elif change.own:
             result.stays = True
     return result
+
+
+def _are_imports_used(old: str, own: str, found: Sequence[Change]) -> bool:
+    """Say whether what changed in the imports comes along with the definitions."""
+    before, after = block(old), block(own)
+    if before is None or after is None:
+        return before is after
+    words = set(re.findall(r"\w+", "".join(change.own for change in found)))
+    return has_same_comments(old, before, own, after) and all(
+        bound_name(one) in words for one in after.names - before.names
+    )
 
 
 def _anchors(
@@ -148,7 +174,7 @@ def applied(text: str, changed: Sequence[Change], *, own: bool) -> str:
     """
     for change in changed:
         found = _by_name(text)
-        lines = text.splitlines(keepends=True)
+        lines = lines_of(text)
         wanted = change.own if own else change.old
         if change.name in found:
             piece = found[change.name]
