@@ -201,6 +201,17 @@ def test_modules_of_a_new_feature_move_as_the_others_did(project: Path) -> None:
     assert not (project / "app/orders").exists()
 
 
+def test_two_files_of_the_users_do_not_meet(project: Path) -> None:
+    for directory, text in (("app", "FIRST = 1\n"), ("src/my_service", "SECOND = 2\n")):
+        path = project / directory / "own.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    commit(project)
+    assert patterns(project, "grow", "size=large") == 0
+    texts = [path.read_text("utf-8") for path in sorted(project.rglob("own.py"))]
+    assert texts == ["FIRST = 1\n", "SECOND = 2\n"]
+
+
 def test_an_update_renames_a_module_and_keeps_its_edits(
     project: Path, made: Callable[..., Path]
 ) -> None:

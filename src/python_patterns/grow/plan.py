@@ -176,6 +176,9 @@ class Merger:
     def _split(self, paths: Iterable[str]) -> set[str]:
         """Take apart what was changed in files that have no single successor."""
         found = set()
+        # Where the user has a file of another origin, or wants none.
+        occupied = {path for path in self.own if path not in self.old}
+        occupied |= {self.moves.of(path) for path in self.old if path not in self.own}
         for path in paths:
             texts = self._text(self.old[path]), self._text(self.own[path])
             old, own = texts
@@ -184,7 +187,8 @@ class Merger:
             if parse(own) is None or not goes_apart(path, old, self.modules):
                 continue
             result = split(path, old, own, self.modules)
-            if result.stays:
+            has_other_mode = self.own[path].mode != self.old[path].mode
+            if result.stays or has_other_mode or occupied & result.changes.keys():
                 continue
             found.add(path)
             target = self.moves.of(path)
@@ -205,6 +209,7 @@ class Merger:
     def _targets(self, paths: Iterable[str], apart: set[str]) -> dict[str, str]:
         """Say where each file goes; where two would meet, the user's own stays."""
         taken = {self.moves.of(path) for path in self.old}
+        taken |= {path for path in self.own if self.moves.of(path) == path}
         found = {}
         for path in sorted(paths, key=lambda path: path not in self.old):
             # What the template has no more is where it was, for people to look at.
@@ -241,11 +246,9 @@ class Merger:
         for target, carried in self._carried.items():
             new = self._text(self.new.get(target)) or ""
             base, ours, _ = self._texts.get(target, [new, new, new])
-            if base is None or ours is None:
-                base = ours = new
             self._texts[target] = [
-                applied(base, carried, own=False),
-                applied(ours, carried, own=True),
+                applied(base or "", carried, own=False),
+                applied(ours or "", carried, own=True),
                 new,
             ]
             self._modes.setdefault(target, [self.new[target].mode] * 2)
