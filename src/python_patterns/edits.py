@@ -15,12 +15,13 @@ MODULE = "WORDS_OF_MY_OWN"
 SETTING = re.compile(
     r"access_token_minutes: int = Field\(default=61\b"
     r"|check_timeout_seconds: float = Field\(default=7\b"
+    r'|model_path: Path = Path\("other.joblib"\)'
     r'|log_level: .* = "ERROR"'
-    r"|log_level = .ERROR."
 )
 CHANGES = (
     ("access_token_minutes: int = Field(default=60", "(default=60", "(default=61"),
     ("check_timeout_seconds: float = Field(default=5", "(default=5", "(default=7"),
+    ('model_path: Path = Path("model.joblib")', '"model.', '"other.'),
     ('] = "INFO"', '"INFO"', '"ERROR"'),
 )
 
