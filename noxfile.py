@@ -52,6 +52,13 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def grow(session: nox.Session) -> None:
+    """Print what growing does with every pair of answers; words select pairs."""
+    session.install("--editable", ".", *DEV)
+    session.run("python", "-m", "python_patterns.pairs", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Print what the template costs, as ratios; ``--quick`` for fewer rounds."""
     session.install("--editable", ".", *DEV)

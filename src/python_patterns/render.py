@@ -82,7 +82,7 @@ def _remembering_compile(
 
 
 @contextmanager
-def _fast_libraries() -> Iterator[None]:
+def fast_libraries() -> Iterator[None]:
     """Let Jinja remember what it compiled, and PyYAML parse in C where it can."""
     plain = yaml.SafeLoader
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", plain)  # type: ignore[misc]
@@ -165,7 +165,7 @@ def render(
         jinja2.TemplateError: The template has a mistake.
     """
     source = template or family_template()
-    with _fast_libraries(), local.env(PATH=str(source)):
+    with fast_libraries(), local.env(PATH=str(source)):
         copier.run_copy(
             str(source),
             destination,

@@ -1,0 +1,128 @@
+"""Growing a project, from its check to the last word about it."""
+
+from pathlib import Path
+
+from python_patterns.grow import land, project
+from python_patterns.grow.git import Repository, Tree
+from python_patterns.grow.plan import Merger, Plan
+from python_patterns.grow.project import Rendered
+from python_patterns.grow.report import Grown, RecoveredError, RefusedError, Wish
+
+
+def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
+    """Merge what the template gives for other answers, or at another version.
+
+    Args:
+        directory: The project.
+        wish: What is asked.
+        scratch: An empty directory, for what is only needed meanwhile.
+
+    Raises:
+        RefusedError: It cannot be done; nothing was changed.
+        RecoveredError: There was something to take back first.
+    """
+    repository = Repository(directory, scratch, keeps=not wish.is_dry)
+    project.check_git(repository)
+    left = land.recover(repository)
+    if left is not None:
+        raise RecoveredError(
+            "an earlier run was killed while it wrote; the project is back as it was"
+            f"{', but for ' + ', '.join(left) if left else ''}: run this again"
+        )
+    project.check(repository)
+    answers = project.read_answers(directory)
+    commit = answers.get("_commit")
+    if not isinstance(commit, str):
+        raise RefusedError(
+            f"{project.ANSWERS} has no _commit: the project came from a template"
+            " that is not in git, so its old version is not known"
+        )
+    old = project.render(answers, commit, scratch / "old")
+    version = wish.version or (None if wish.newest else commit)
+    new = project.render({**answers, **wish.answers}, version, scratch / "new")
+    project.check_answers(wish.answers, new)
+    if version is None:
+        project.check_is_newer(commit, new.answers.get("_commit"))
+    own = repository.read_tree(f"HEAD:{repository.prefix}")
+    merger = _merger(repository, old, new, own)
+    plan = merger.plan()
+    _refuse_in_the_way(repository, plan.tree, own)
+    if not wish.is_dry:
+        _land(repository, plan)
+    changed = {
+        name: (old.answers.get(name), new.answers.get(name))
+        for name in {**old.answers, **new.answers}
+        if old.answers.get(name) != new.answers.get(name)
+    }
+    return Grown(_changes(repository, own, plan), plan.reasons, changed, wish.is_dry)
+
+
+def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> Merger:
+    """Take the two renders in, without what the template leaves to the project."""
+    trees = []
+    for rendered in (old, new):
+        tree = repository.import_directory(rendered.directory)
+        kept = {
+            path: entry
+            for path, entry in tree.items()
+            if not (new.skips(Path(path)) and (repository.project / path).exists())
+        }
+        trees.append(kept)
+    # The answers are the template's to write.
+    if project.ANSWERS in trees[0]:
+        own = {**own, project.ANSWERS: trees[0][project.ANSWERS]}
+    return Merger(repository, trees[0], trees[1], own, new.directory)
+
+
+def _refuse_in_the_way(repository: Repository, after: Tree, own: Tree) -> None:
+    added = [path for path in after if path not in own]
+    in_the_way = sorted(project.ignored(repository, added))
+    if in_the_way:
+        raise RefusedError(
+            f"{', '.join(in_the_way)} would be overwritten and is not in git:"
+            " move it away, or commit it"
+        )
+
+
+def _land(repository: Repository, plan: Plan) -> None:
+    before = repository.line("rev-parse", "HEAD^{tree}")
+    after = repository.graft(repository.write_tree(plan.tree))
+    if before == after and not plan.conflicts:
+        return
+    paths = {conflict.path for conflict in plan.conflicts}
+    none = "0" * len(repository.empty)
+    lines = [f"0 {none}\t{repository.prefix}{path}\0" for path in sorted(paths)]
+    lines += [
+        f"{one.entry.mode} {one.entry.id} {one.stage}\t{repository.prefix}{one.path}\0"
+        for one in plan.conflicts
+    ]
+    landing = land.Landing(str(repository.project), before, after, "".join(lines))
+    land.start(repository, landing)
+
+
+def _changes(repository: Repository, own: Tree, plan: Plan) -> dict[str, list[str]]:
+    """Sort the project's files by what happens to them."""
+    moved = {
+        path: target
+        for path, target in plan.moves.items()
+        if path not in plan.tree and target not in own
+    }
+    before, after = (repository.write_tree(tree) for tree in (own, plan.tree))
+    for path, target in repository.renames(before, after, 50).items():
+        is_known = path in moved or target in moved.values()
+        if own[path].id != repository.empty and not is_known:
+            moved[path] = target
+    conflicts = {conflict.path for conflict in plan.conflicts}
+    both = plan.tree.keys() & own.keys()
+    changed = {path for path in both if plan.tree[path] != own[path]}
+    edited = plan.edited - conflicts
+    return {
+        "added": sorted(
+            plan.tree.keys() - own.keys() - set(moved.values()) - conflicts
+        ),
+        "moved": sorted(f"{path} -> {target}" for path, target in moved.items()),
+        "merged": sorted((changed | set(moved.values())) & edited),
+        "changed": sorted(changed - edited - conflicts),
+        "removed": sorted(own.keys() - plan.tree.keys() - moved.keys() - conflicts),
+        "in conflict": sorted(conflicts),
+    }

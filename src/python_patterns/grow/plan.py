@@ -1,0 +1,485 @@
+"""What growing makes of a project: one three-way merge, prepared so that it is clean.
+
+The two renders and the project are trees of files. What the user did not touch becomes
+what the new render has. For the rest, the old render and the project's side are first
+brought to where the new render has things: files are moved, imports are rewritten,
+definitions follow theirs. What git then has to merge is what people changed.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import ruff
+
+from python_patterns.grow.git import Conflict, Entry, Merged, Repository, Tree
+from python_patterns.grow.imports import (
+    Imported,
+    Rewriting,
+    block,
+    bound_name,
+    has_same_comments,
+    import_line,
+    imported,
+    merged_block,
+    with_block,
+)
+from python_patterns.grow.modules import (
+    Modules,
+    defined,
+    lines_of,
+    module_of,
+    parse,
+)
+from python_patterns.grow.moves import Moves
+from python_patterns.grow.splits import Change, applied, changes, goes_apart, split
+from python_patterns.grow.waits import Turned
+
+# How much of a file must be the same for it to be the same file, in percent.
+SIMILAR = 30
+# Which stages a path in conflict has, and what that means.
+WHY = {
+    frozenset({1, 2, 3}): "changed here and in the template",
+    frozenset({1, 2}): "changed here, gone from the template",
+    frozenset({1, 3}): "deleted or moved here, changed in the template",
+    frozenset({2, 3}): "added here and in the template",
+}
+REGULAR = ("100644", "100755")
+
+
+@dataclass
+class Plan:
+    """A merge that was computed and not yet written.
+
+    Attributes:
+        tree: The project's files as they will be.
+        conflicts: What could not be merged, by stage.
+        reasons: What to look at: by path, why.
+        edited: Where files are that the user changed or brought.
+        moves: Where the project's own files go, those that move.
+    """
+
+    tree: Tree
+    conflicts: Sequence[Conflict]
+    reasons: dict[str, str]
+    edited: set[str]
+    moves: Mapping[str, str]
+
+
+@dataclass
+class Merger:
+    """Merges what changed in a template's output into a project.
+
+    Attributes:
+        repository: The project's.
+        old: The render of the old answers.
+        new: The render of the new answers.
+        own: The project.
+        directory: Where the new render lies on disk.
+    """
+
+    repository: Repository
+    old: Tree
+    new: Tree
+    own: Tree
+    directory: Path
+    _base: dict[str, Entry] = field(default_factory=dict)
+    _ours: dict[str, Entry] = field(default_factory=dict)
+    _texts: dict[str, list[str | None]] = field(default_factory=dict)
+    _modes: dict[str, list[str]] = field(default_factory=dict)
+    _sources: dict[str, list[str]] = field(default_factory=dict)
+    _carried: dict[str, list[Change]] = field(default_factory=dict)
+
+    # --- Reading ----------------------------------------------------------------------
+
+    def _text(self, entry: Entry | None) -> str | None:
+        """Return a file's text; nothing where it is none, or a link."""
+        if entry is None or entry.mode not in REGULAR:
+            return None
+        try:
+            text = self.repository.content(entry.id).decode()
+        except UnicodeDecodeError:
+            return None
+        return None if "\0" in text else text
+
+    @cached_property
+    def moves(self) -> Moves:
+        """Where files go."""
+        renames = self.repository.renames(
+            self.repository.write_tree(self.old),
+            self.repository.write_tree(self.new),
+            SIMILAR,
+        )
+        stayed = {path: path for path in self.old if path in self.new}
+        moved = {
+            path: target
+            for path, target in renames.items()
+            # All empty files are the same file to git.
+            if self.old[path].id != self.repository.empty
+        }
+        return Moves({**stayed, **moved}, frozenset(self.old), frozenset(self.new))
+
+    @cached_property
+    def modules(self) -> Modules:
+        """Where modules go."""
+        return Modules(
+            self.moves,
+            [*self.own, *(path for path in self.old if path not in self.own)],
+            lambda path: self._text(self.old.get(path)),
+            lambda path: self._text(self.new.get(path)),
+        )
+
+    @cached_property
+    def rewriting(self) -> Rewriting:
+        """What rewrites files."""
+        return Rewriting(self.modules)
+
+    def _rewritten(self, text: str, path: str) -> str:
+        if path.endswith((".py", ".pyi")):
+            return self.rewriting.python(text, path)
+        return self.rewriting.text(text)
+
+    # --- The two sides ----------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """Compute what becomes of the project."""
+        edited = [path for path in self.own if self.own[path] != self.old.get(path)]
+        gone = [path for path in self.old if path not in self.own]
+        self.repository.fetch_contents(
+            entry.id
+            for tree, paths in (
+                (self.own, edited),
+                (self.old, [*edited, *gone]),
+                (self.new, [path for path in self.new if path.endswith(".py")]),
+            )
+            for path in paths
+            if (entry := tree.get(path)) and entry.mode in REGULAR
+        )
+        for path in self.old.keys() & self.own.keys() - set(edited):
+            target = self.moves.of(path)
+            if target in self.new:
+                self._base[target] = self._ours[target] = self.new[target]
+        apart = self._split([path for path in edited if path in self.old])
+        touched = [*edited, *gone]
+        targets = self._targets(touched, apart)
+        for path in touched:
+            if path not in apart:
+                self._prepare(path, targets[path])
+        self._carry()
+        self._keep_packages(targets)
+        merged = self._merge()
+        return self._finished(merged, targets)
+
+    def _split(self, paths: Iterable[str]) -> set[str]:
+        """Take apart what was changed in files that have no single successor."""
+        found = set()
+        # Where the user has a file of another origin, or wants none.
+        occupied = {path for path in self.own if path not in self.old}
+        occupied |= {self.moves.of(path) for path in self.old if path not in self.own}
+        for path in paths:
+            texts = self._text(self.old[path]), self._text(self.own[path])
+            old, own = texts
+            if not path.endswith(".py") or old is None or own is None:
+                continue
+            if parse(own) is None or not goes_apart(path, old, self.modules):
+                continue
+            result = split(path, old, own, self.modules)
+            has_other_mode = self.own[path].mode != self.old[path].mode
+            if result.stays or has_other_mode or occupied & result.changes.keys():
+                continue
+            found.add(path)
+            target = self.moves.of(path)
+            if target in self.new:
+                self._base[target] = self._ours[target] = self.new[target]
+            for home, found_changes in result.changes.items():
+                self._carried.setdefault(home, []).extend(
+                    replace(
+                        change,
+                        old=self._rewritten(change.old, path),
+                        own=self._rewritten(change.own, path),
+                    )
+                    for change in found_changes
+                )
+                self._sources.setdefault(home, []).append(path)
+        return found
+
+    def _targets(self, paths: Iterable[str], apart: set[str]) -> dict[str, str]:
+        """Say where each file goes; where two would meet, the user's own stays."""
+        taken = {self.moves.of(path) for path in self.old}
+        taken |= {path for path in self.own if self.moves.of(path) == path}
+        found = {}
+        for path in sorted(paths, key=lambda path: path not in self.old):
+            # What the template has no more is where it was, for people to look at.
+            is_gone = path in self.old and path not in self.moves.files
+            target = path if is_gone else self.moves.of(path)
+            is_own = path not in self.old and target != path
+            if is_own and (target in taken or target in self.new):
+                target = path
+            taken.add(target)
+            if path not in apart:
+                found[path] = target
+        return found
+
+    def _prepare(self, path: str, target: str) -> None:
+        """Bring one file of the old render and of the project to its new place."""
+        old, own = self.old.get(path), self.own.get(path)
+        there = [entry for entry in (old, own) if entry]
+        if None not in map(self._text, there):
+            texts = [self._text(entry) for entry in (old, own)]
+            self._texts[target] = [
+                *(text and self._rewritten(text, path) for text in texts),
+                self._text(self.new.get(target)),
+            ]
+            self._modes[target] = [entry.mode for entry in there]
+            self._sources.setdefault(target, []).append(path)
+            return
+        if old:
+            self._base[target] = old
+        if own:
+            self._ours[target] = own
+
+    def _carry(self) -> None:
+        """Write changed definitions where the template has them now."""
+        for target, carried in self._carried.items():
+            new = self._text(self.new.get(target)) or ""
+            base, ours, _ = self._texts.get(target, [new, new, new])
+            self._texts[target] = [
+                applied(base or "", carried, own=False),
+                applied(ours or "", carried, own=True),
+                new,
+            ]
+            self._modes.setdefault(target, [self.new[target].mode] * 2)
+
+    def _keep_packages(self, targets: Mapping[str, str]) -> None:
+        """Make packages of the directories that the user's own modules go to."""
+        own_files = [target for target in targets.values() if target.endswith(".py")]
+        known = self.new.keys() | self._ours.keys() | self._texts.keys()
+        for path, target in targets.items():
+            directory = PurePosixPath(target).parent
+            marker = f"{directory}/__init__.py"
+            above = f"{directory.parent}/__init__.py"
+            was = PurePosixPath(path).parent / "__init__.py"
+            if (
+                path in self.own
+                and target in own_files
+                and marker not in known
+                and above in known
+                and str(was) in self.own
+            ):
+                self._ours[marker] = Entry("100644", self.repository.empty)
+
+    # --- Merging ----------------------------------------------------------------------
+
+    def _merge(self) -> Merged:
+        new = dict(self.new)
+        stored: list[tuple[dict[str, Entry], str, str, str]] = []
+        for target, texts in self._texts.items():
+            base, ours, theirs = _in_step(*texts)
+            modes = self._modes[target]
+            if base is not None:
+                stored.append((self._base, target, modes[0], base))
+            if ours is not None:
+                stored.append((self._ours, target, modes[-1], ours))
+            if theirs is not None and theirs != texts[2]:
+                stored.append((new, target, new[target].mode, theirs))
+        ids = self.repository.store([text.encode() for *_, text in stored])
+        for (tree, target, mode, _), name in zip(stored, ids, strict=True):
+            tree[target] = Entry(mode, name)
+        return self.repository.merge(self._base, self._ours, new)
+
+    def _finished(self, merged: Merged, targets: Mapping[str, str]) -> Plan:
+        tree = dict(merged.tree)
+        open_paths = {conflict.path for conflict in merged.conflicts}
+        mended = [
+            path
+            for path in self._sources
+            if path.endswith(".py")
+            and path in tree
+            and path not in open_paths
+            and tree[path] != self.new.get(path)
+        ]
+        self._mend(tree, mended)
+        for path in self._left_packages(tree):
+            del tree[path]
+        conflicts, reasons = list(merged.conflicts), _reasons(merged.conflicts)
+        for path, reason in self._waits(mended):
+            reasons[path] = reason
+            sides = self._base.get(path), self._ours.get(path), self.new.get(path)
+            conflicts += [
+                Conflict(path, stage, entry)
+                for stage, entry in enumerate(sides, start=1)
+                if entry
+            ]
+        moved = {
+            path: target
+            for path, target in targets.items()
+            if path != target and path in self.own and target in tree
+        }
+        edited = {target for path, target in targets.items() if path in self.own}
+        edited |= self._carried.keys()
+        return Plan(tree, conflicts, reasons, edited, moved)
+
+    def _left_packages(self, tree: Tree) -> list[str]:
+        """Find what made a directory a package from which all modules moved away."""
+        return [
+            path
+            for path in tree
+            if path.endswith("/__init__.py")
+            and path not in self.new
+            and tree[path].id == self.repository.empty
+            and (inside := path.removesuffix("__init__.py"))
+            and any(one.startswith(inside) and one != path for one in self.own)
+            and not any(one.startswith(inside) and one != path for one in tree)
+        ]
+
+    def _waits(self, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Find what the user wrote that waits differently from the template now."""
+        if not paths:
+            return
+        turned = Turned.between(
+            *(list(self._python(tree)) for tree in (self.old, self.new))
+        )
+        for path in paths:
+            base, ours, _ = self._texts[path]
+            reason = turned.reason(base or "", ours or "")
+            if reason:
+                yield path, reason
+
+    def _python(self, tree: Tree) -> Iterator[str]:
+        entries = [entry for path, entry in tree.items() if path.endswith(".py")]
+        self.repository.fetch_contents(entry.id for entry in entries)
+        return filter(None, map(self._text, entries))
+
+    # --- Mending ----------------------------------------------------------------------
+
+    def _mend(self, tree: Tree, paths: Sequence[str]) -> None:
+        """Import what merged files miss, and sort and wrap what was written anew."""
+        if not paths:
+            return
+        for path in paths:
+            self._write(path, self._text(tree[path]) or "")
+        self._add_missing(paths)
+        tidy = [path for path in paths if self._was_tidy(path)]
+        if tidy:
+            self._ruff("check", "--select", "I", "--fix", "--exit-zero", *tidy)
+            self._ruff("format", *tidy)
+        texts = [(self.directory / path).read_bytes() for path in paths]
+        for path, name in zip(paths, self.repository.store(texts), strict=True):
+            tree[path] = Entry(tree[path].mode, name)
+
+    def _write(self, path: str, text: str) -> Path:
+        file = self.directory / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode())
+        return file
+
+    def _ruff(self, *words: str) -> str:
+        done = subprocess.run(
+            (ruff.find_ruff_bin(), *words[:1], "--no-cache", "--quiet", *words[1:]),
+            cwd=self.directory,
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        return done.stdout
+
+    def _was_tidy(self, path: str) -> bool:
+        """Say whether a file was sorted and formatted before it was touched here."""
+        probes = []
+        for number, source in enumerate(self._sources[path]):
+            text = self._text(self.own.get(source))
+            if text is None:
+                return False
+            name = f"{PurePosixPath(source).parent}/_probe_{number}.py"
+            probes.append(self._write(name, text))
+        names = [str(probe.relative_to(self.directory)) for probe in probes]
+        found = self._ruff("format", "--check", *names)
+        for probe in probes:
+            probe.unlink()
+        return not found.strip()
+
+    def _add_missing(self, paths: Sequence[str]) -> None:
+        """Import what the user's lines use and the template imports no more."""
+        output = self._ruff(
+            "check",
+            "--select",
+            "F821",
+            "--output-format",
+            "json",
+            "--exit-zero",
+            *paths,
+        )
+        missing: dict[str, list[str]] = {}
+        for finding in json.loads(output or "[]"):
+            if finding["code"] == "F821":
+                file = Path(finding["filename"]).relative_to(self.directory)
+                name = finding["message"].split("`")[1]
+                missing.setdefault(file.as_posix(), []).append(name)
+        for path, names in missing.items():
+            found = [self._import_of(path, name) for name in dict.fromkeys(names)]
+            text = (self.directory / path).read_bytes().decode()
+            lines = lines_of(text)
+            top = block(text)
+            at = top.after if top else _after_docstring(text)
+            lines[at:at] = [import_line(one[0], [one]) for one in found if one]
+            self._write(path, "".join(lines))
+
+    def _import_of(self, path: str, name: str) -> Imported | None:
+        """Find how the project's file made a name known."""
+        for source in self._sources[path]:
+            text = self._text(self.own.get(source)) or ""
+            module = parse(self._rewritten(text, source))
+            for statement in module.body if module else ():
+                for one in imported(statement):
+                    if bound_name(one) == name:
+                        return one
+            if name in defined(text):
+                home = self.modules.home(source, name)
+                if home and home != path:
+                    return module_of(home) or "", name, None
+        return None
+
+
+def _reasons(conflicts: Iterable[Conflict]) -> dict[str, str]:
+    """Say of each path in conflict who did what to it."""
+    sides: dict[str, set[int]] = {}
+    for one in conflicts:
+        sides.setdefault(one.path, set()).add(one.stage)
+    return {
+        path: WHY.get(frozenset(stages), "moved to different places")
+        for path, stages in sides.items()
+    }
+
+
+def _after_docstring(text: str) -> int:
+    module = parse(text)
+    return (module.body[0].end_lineno or 0) if module and module.body else 0
+
+
+def _in_step(
+    base: str | None, ours: str | None, theirs: str | None
+) -> tuple[str | None, str | None, str | None]:
+    """Take out of three versions of a file what is no conflict of people.
+
+    Line ends that the user changed are changed on all sides, and imports are merged.
+    """
+    if base is None or ours is None or theirs is None:
+        return base, ours, theirs
+    if "\r\n" in ours and "\r\n" not in base:
+        base, theirs = (text.replace("\n", "\r\n") for text in (base, theirs))
+        return base, ours, theirs
+    found = changes(base, ours)
+    blocks = [block(text) for text in (base, ours, theirs)]
+    first, second, third = blocks
+    if found is None:
+        return base, ours, theirs
+    if first and second and third and has_same_comments(base, first, ours, second):
+        merged = with_block(theirs, third, merged_block(first, second, third))
+    elif first == second:
+        merged = theirs
+    else:
+        return base, ours, theirs
+    return applied(merged, found, own=False), applied(merged, found, own=True), merged

@@ -1,0 +1,223 @@
+"""The project that grows: its answers, and the two renders it lies between."""
+
+import contextlib
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import copier
+import jinja2
+import yaml
+from copier.errors import CopierError, DirtyLocalWarning
+from packaging.version import InvalidVersion, Version
+from plumbum import ProcessExecutionError
+
+from python_patterns.grow import git
+from python_patterns.grow.git import GitError, Repository
+from python_patterns.grow.report import RefusedError
+from python_patterns.promises import translated
+from python_patterns.render import fast_libraries
+
+ANSWERS = ".copier-answers.yml"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A fresh project.
+
+    Attributes:
+        directory: Where it lies.
+        skips: Whether the template leaves a path alone where it exists already.
+        asks: The names of all questions of the template.
+    """
+
+    directory: Path
+    skips: Callable[[Path], bool]
+    asks: frozenset[str]
+
+    @cached_property
+    def answers(self) -> Mapping[str, Any]:
+        """Its answers, as its own answers file has them."""
+        return read_answers(self.directory)
+
+
+def read_answers(directory: Path) -> dict[str, Any]:
+    """Read a project's answers file.
+
+    Raises:
+        RefusedError: There is none, or it is not what copier writes.
+    """
+    path = directory / ANSWERS
+    try:
+        answers = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RefusedError(
+            f"{directory} has no {ANSWERS}: only projects of the template can grow"
+        ) from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RefusedError(f"{path} cannot be read: {_one_line(error)}") from error
+    if not isinstance(answers, dict) or not isinstance(answers.get("_src_path"), str):
+        raise RefusedError(f"{path} does not say where the template is (_src_path)")
+    return answers
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())
+
+
+def check_git(repository: Repository) -> None:
+    """Check that there is a git that can do it, and that the project is in it.
+
+    Raises:
+        RefusedError: It is not so.
+    """
+    if not git.is_new_enough():
+        raise RefusedError(
+            f"no git {'.'.join(map(str, git.OLDEST))} or newer is on PATH"
+        )
+    if not repository.project.is_dir():
+        raise RefusedError(f"{repository.project} is no directory")
+    try:
+        inside = repository.line("rev-parse", "--is-inside-work-tree")
+    except GitError:
+        inside = "false"
+    if inside != "true":
+        raise RefusedError(
+            f"{repository.project} is not in git: run"
+            ' git init && git add --all && git commit -m "Start"'
+        )
+
+
+def check(repository: Repository) -> None:
+    """Check that a project can be changed without losing anything.
+
+    Raises:
+        RefusedError: Something in it is not committed, or a merge or the like is
+            going on.
+    """
+    try:
+        repository.line("rev-parse", "--verify", "--quiet", "HEAD")
+    except GitError as error:
+        raise RefusedError(
+            f"{repository.project} has no commit yet: make one"
+        ) from error
+    for name in ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge"):
+        if (repository.git_directory / name).exists():
+            raise RefusedError(
+                f"a merge, rebase or the like is going on in {repository.project}"
+                f" ({name}): finish it first"
+            )
+    changed = repository.run(
+        "status", "--porcelain", "-z", "--untracked-files=all", "--", "."
+    ).decode(errors="replace")
+    names = [line[3:] for line in changed.split("\0") if line]
+    if names:
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise RefusedError(
+            f"{names[0]}{others} not committed: commit or stash it, so that nothing"
+            " can be lost"
+        )
+
+
+@contextlib.contextmanager
+def _sentences(what: str) -> Iterator[None]:
+    """Turn what a render may raise into one sentence."""
+    try:
+        yield
+    except ProcessExecutionError as error:
+        said = error.stderr or error.stdout or str(error)
+        lines = [line for line in str(said).splitlines() if line.strip()]
+        raise RefusedError(f"{what}: {lines[-1] if lines else 'git failed'}") from error
+    except (CopierError, jinja2.TemplateError, ValueError, OSError) as error:
+        raise RefusedError(f"{what}: {_one_line(error)}") from error
+
+
+def render(
+    answers: Mapping[str, Any], version: str | None, destination: Path
+) -> Rendered:
+    """Render the template that a project came from.
+
+    Args:
+        answers: The answers, with ``_src_path``.
+        version: A tag, branch or commit; without one the newest tag.
+        destination: An empty or missing directory.
+
+    Raises:
+        RefusedError: An answer is not valid, or the template cannot be had.
+    """
+    source = answers["_src_path"]
+    data = translated(
+        {key: val for key, val in answers.items() if not key.startswith("_")}
+    )
+    what = f"{source} at {version or 'its newest tag'} with these answers"
+    with _sentences(what), fast_libraries(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DirtyLocalWarning)
+        worker = copier.run_copy(
+            source,
+            destination,
+            data=data,
+            answers_file=ANSWERS,
+            vcs_ref=version,
+            defaults=True,
+            overwrite=True,
+            quiet=True,
+            skip_tasks=True,
+        )
+        return Rendered(
+            destination, worker.match_skip, frozenset(worker.template.questions_data)
+        )
+
+
+def check_answers(wanted: Mapping[str, str], rendered: Rendered) -> None:
+    """Check that the answers that were asked for are in the new render.
+
+    Raises:
+        RefusedError: The template has no such question, or does not ask it here.
+    """
+    known = [name for name in rendered.answers if not name.startswith("_")]
+    for name in wanted:
+        if name not in rendered.asks:
+            raise RefusedError(
+                f"the template has no question {name!r}: take {', '.join(known)}"
+            )
+        if name not in known:
+            raise RefusedError(f"the template does not ask {name!r} with these answers")
+
+
+def check_is_newer(old: str, new: object) -> None:
+    """Check that the newest version is not older than the project's own.
+
+    Raises:
+        RefusedError: It is: the project came from what is not released yet.
+    """
+    before, after = _order(old), _order(str(new))
+    if before and after and after < before:
+        raise RefusedError(
+            f"the newest version is {new}, and the project is from {old} already;"
+            " --ref takes any version"
+        )
+
+
+def _order(described: str) -> tuple[Version, int] | None:
+    """Read what ``git describe`` says: the last version, and the commits since."""
+    found = re.fullmatch(r"(v?\d+\..*?)(?:-(\d+)-g[0-9a-f]+)?", described)
+    try:
+        return (Version(found[1]), int(found[2] or 0)) if found else None
+    except InvalidVersion:
+        return None
+
+
+def ignored(repository: Repository, paths: list[str]) -> set[str]:
+    """Return those paths of the project that lie there and are not in git."""
+    there = [
+        path
+        for path in paths
+        if (repository.project / path).is_symlink()
+        or (repository.project / path).exists()
+    ]
+    tracked = set(repository.read_tree(f"HEAD:{repository.prefix}")) if there else set()
+    return set(there) - tracked

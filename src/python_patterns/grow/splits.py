@@ -1,0 +1,186 @@
+"""Changes carried definition by definition, to wherever the template has it now.
+
+A small project's ``utils.py`` becomes a dozen modules, and a medium one's modules
+become ``utils.py``. A definition that was changed meets the template's in the file that
+has it now, and one that was added follows the one that stands above it. In a file that
+stays whole this keeps apart what only stands side by side.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from python_patterns.grow.imports import block, bound_name, has_same_comments
+from python_patterns.grow.modules import (
+    Modules,
+    Piece,
+    between,
+    lines_of,
+    parse,
+    pieces,
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one definition in the project.
+
+    Attributes:
+        name: What it defines.
+        old: Its text in the old render; empty where the user added it.
+        own: Its text in the project; empty where the user deleted it.
+        above: The definition above it in the project, for one that was added.
+        gap: The empty lines above it in the project.
+    """
+
+    name: str
+    old: str
+    own: str
+    above: str = ""
+    gap: str = "\n\n"
+
+
+@dataclass
+class Split:
+    """What is carried out of one file.
+
+    Attributes:
+        changes: By file of the new render.
+        stays: Whether something that was changed has no other place.
+    """
+
+    changes: dict[str, list[Change]] = field(default_factory=dict)
+    stays: bool = False
+
+
+def _by_name(text: str) -> dict[str, Piece]:
+    return {piece.name: piece for piece in pieces(text) if piece.name}
+
+
+def _is_plain(text: str) -> bool:
+    """Say whether each name is defined once, on lines of its own."""
+    found = pieces(text)
+    names = [piece.name for piece in found if piece.name]
+    is_apart = all(one.after <= other.first for one, other in itertools.pairwise(found))
+    return "\r" not in text and is_apart and len(names) == len(set(names))
+
+
+def changes(old: str, own: str) -> list[Change] | None:
+    """Find what was changed in a module, by definition.
+
+    Args:
+        old: The module in the old render.
+        own: The module in the project.
+
+    Returns:
+        The changes, in the project's order; nothing where they cannot be told
+        so: something between the definitions changed, or their order.
+    """
+    if parse(old) is None or parse(own) is None or between(old) != between(own):
+        return None
+    before, after = _by_name(old), _by_name(own)
+    is_plain = _is_plain(old) and _is_plain(own)
+    kept = [name for name in after if name in before]
+    if not is_plain or kept != [name for name in before if name in after]:
+        return None
+    found, above = [], ""
+    for name, piece in after.items():
+        if name not in before:
+            found.append(Change(name, "", piece.text, above, piece.gap))
+        elif piece.text != before[name].text:
+            found.append(Change(name, before[name].text, piece.text))
+        above = name
+    gone = [name for name in before if name not in after]
+    return found + [Change(name, before[name].text, "") for name in gone]
+
+
+def goes_apart(path: str, old: str, modules: Modules) -> bool:
+    """Say whether definitions of a file of the old render are in others now.
+
+    Args:
+        path: The file's path in the old render.
+        old: Its text there.
+        modules: Where names go.
+    """
+    mapped = modules.moves.of(path)
+    homes = {modules.home(path, piece.name) for piece in pieces(old) if piece.name}
+    return bool(homes - {mapped, None})
+
+
+def split(path: str, old: str, own: str, modules: Modules) -> Split:
+    """Find where the changes in a file go that has no single successor.
+
+    Args:
+        path: The file's path in the old render.
+        old: Its text there.
+        own: Its text in the project.
+        modules: Where names go; told of definitions that were added.
+    """
+    found = changes(old, own)
+    if found is None or not _are_imports_used(old, own, found):
+        return Split(stays=True)
+    homes = {name: modules.home(path, name) for name in _by_name(old)}
+    anchors = _anchors(list(_by_name(own)), homes)
+    result = Split()
+    for change in found:
+        is_added = not change.old
+        above, below = anchors.get(change.name, ("", None))
+        target = below if is_added else homes[change.name]
+        if target and is_added:
+            modules.added[path, change.name] = target
+        if target:
+            placed = replace(change, above=above)
+            result.changes.setdefault(target, []).append(placed)
+        elif change.own:
+            result.stays = True
+    return result
+
+
+def _are_imports_used(old: str, own: str, found: Sequence[Change]) -> bool:
+    """Say whether what changed in the imports comes along with the definitions."""
+    before, after = block(old), block(own)
+    if before is None or after is None:
+        return before is after
+    words = set(re.findall(r"\w+", "".join(change.own for change in found)))
+    return has_same_comments(old, before, own, after) and all(
+        bound_name(one) in words for one in after.names - before.names
+    )
+
+
+def _anchors(
+    names: Sequence[str], homes: Mapping[str, str | None]
+) -> dict[str, tuple[str, str | None]]:
+    """Find for each definition the one above it that has a place, and that place."""
+    found: dict[str, tuple[str, str | None]] = {}
+    place = next((homes[name] for name in names if homes.get(name)), None)
+    above = ""
+    for name in names:
+        found[name] = above, place
+        if homes.get(name):
+            place, above = homes[name], name
+        elif name not in homes:
+            above = name
+    return found
+
+
+def applied(text: str, changed: Sequence[Change], *, own: bool) -> str:
+    """Write changes into a file, as they were before or after the user made them.
+
+    Args:
+        text: The file, as the new render or an earlier step has it.
+        changed: What was changed.
+        own: Whether to write what the user made of it, or what it was.
+    """
+    for change in changed:
+        found = _by_name(text)
+        lines = lines_of(text)
+        wanted = change.own if own else change.old
+        if change.name in found:
+            piece = found[change.name]
+            lines[piece.first : piece.after] = [wanted] if wanted else []
+        elif wanted:
+            line = found[change.above].after if change.above in found else len(lines)
+            lines[line:line] = [change.gap, wanted]
+        text = "".join(lines)
+    return text

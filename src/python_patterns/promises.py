@@ -1,0 +1,105 @@
+"""What a release promises to the projects of the one before: ``docs/releasing.md``.
+
+The names of answers and their values are an interface: they stand in the answers file
+of every project ever generated.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from python_patterns.cells import Cell, find_cells, load_config
+from python_patterns.render import render
+
+# Questions that have another name now: the old one and the new one. The value moves.
+RENAMED: Mapping[str, str] = {}
+# Sets of answers whose defaults are compared.
+COMPARED: tuple[Mapping[str, str], ...] = ({}, {"size": "small"}, {"size": "large"})
+
+
+def translated(
+    answers: Mapping[str, Any], renamed: Mapping[str, str] = RENAMED
+) -> dict[str, Any]:
+    """Add to a project's answers those whose questions have another name now.
+
+    The old ones stay: an older version of the template still asks for them.
+
+    Args:
+        answers: The answers of a project.
+        renamed: New names by old ones.
+    """
+    moved = {new: answers[old] for old, new in renamed.items() if old in answers}
+    return {**moved, **answers}
+
+
+def broken_promises(
+    old: Path, new: Path, scratch: Path, renamed: Mapping[str, str] = RENAMED
+) -> list[str]:
+    """Find what would break projects of an older version.
+
+    Args:
+        old: A plain copy of the older version.
+        new: A plain copy of the newer one.
+        scratch: An empty directory.
+        renamed: New names of questions by old ones.
+
+    Returns:
+        Sentences; none where all promises are kept.
+    """
+    # Each check needs what the one before it found.
+    return (
+        list(_gone(old, new, renamed))
+        or list(_lost_cells(old, new, renamed))
+        or list(_other_defaults(old, new, scratch, renamed))
+    )
+
+
+def _asked(root: Path) -> set[str]:
+    """Return the questions whose answers projects remember."""
+    return {
+        name
+        for name, details in load_config(root).items()
+        if not name.startswith("_")
+        and not (isinstance(details, dict) and details.get("when") is False)
+    }
+
+
+def _gone(old: Path, new: Path, renamed: Mapping[str, str]) -> Iterator[str]:
+    now = _asked(new)
+    for name in sorted(_asked(old)):
+        if renamed.get(name, name) not in now:
+            yield f"the question {name} is gone, and RENAMED has no new name for it"
+
+
+def _words(cell: Cell, names: Mapping[str, str]) -> dict[str, str]:
+    return {names.get(name, name): value for name, value in cell.answers.items()}
+
+
+def _lost_cells(old: Path, new: Path, renamed: Mapping[str, str]) -> Iterator[str]:
+    """Find combinations that could be generated and cannot any more."""
+    known = [cell.answers for cell in find_cells(new)]
+    for cell in find_cells(old):
+        wanted = _words(cell, renamed).items()
+        if not any(wanted <= answers.items() for answers in known):
+            yield f"{cell.id} could be generated, and cannot any more"
+
+
+def _other_defaults(
+    old: Path, new: Path, scratch: Path, renamed: Mapping[str, str]
+) -> Iterator[str]:
+    for number, answers in enumerate(COMPARED):
+        before, after = (
+            yaml.safe_load(
+                (
+                    render(answers, scratch / f"{side}{number}", template=root)
+                    / ".copier-answers.yml"
+                ).read_text(encoding="utf-8")
+            )
+            for side, root in (("old", old), ("new", new))
+        )
+        for name, value in before.items():
+            now = after.get(renamed.get(name, name))
+            if not name.startswith("_") and now != value:
+                yield f"{name} is {now!r} where it was {value!r}, with {dict(answers)}"

@@ -1,0 +1,309 @@
+"""Projects that grow step by step, and still do what they did.
+
+Not among the default tests, for they take minutes: ``nox -s live``; the table of all
+pairs of answers is ``nox -s grow``'s.
+"""
+
+import io
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from python_patterns import edits, live, matrix, pairs
+from python_patterns.cells import Cell, find_cells, sample
+from python_patterns.grow.git import GIT
+from python_patterns.matrix import OWN_TESTS, RENDER, TYPES, Display, Options, Project
+from python_patterns.pairs import Bench
+from python_patterns.render import FAMILY_ROOT, copy_template, render
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# Each step changes what it names, and keeps the rest.
+STEPS: Sequence[Mapping[str, str]] = (
+    {"size": "small"},
+    {"size": "medium", "database": "none"},
+    {"size": "large", "layout": "layer"},
+    {"layout": "feature"},
+    {"worker": "celery"},
+    {"worker": "dramatiq"},
+)
+DATABASE_STEPS: Sequence[Mapping[str, str]] = (
+    {"size": "medium", "layout": "layer", "database": "sqlite"},
+    {"size": "large"},
+    {"layout": "feature"},
+    {"worker": "celery"},
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path.resolve())
+
+
+def climb(
+    bench: Bench, steps: Sequence[Mapping[str, str]], **common: str
+) -> list[Path]:
+    """Grow an edited project through all steps, each without a conflict."""
+    answers = {**common, **steps[0]}
+    old = render(answers, bench.scratch / "steps/0")
+    own = bench.scratch / "trees/0"
+    shutil.copytree(old, own)
+    edits.edit(own)
+    grown = [own]
+    for number, step in enumerate(steps[1:], start=1):
+        answers = {**answers, **step}
+        new = render(answers, bench.scratch / f"steps/{number}")
+        plan = bench.grow(old, new, own)
+        assert plan.reasons == {}, step
+        assert edits.lost(bench.texts(plan)) == [], step
+        own = bench.write(plan.tree, bench.scratch / f"trees/{number}")
+        old = new
+        grown.append(own)
+    return grown
+
+
+def check(bench: Bench, trees: Sequence[Path]) -> None:
+    """Take projects through their own checks and tests."""
+    options = Options(
+        python=PYTHON,
+        jobs=1,
+        cache=matrix.DEFAULT_CACHE,
+        logs=bench.scratch / "logs",
+        scratch=bench.scratch / "checks",
+        template=bench.scratch,
+    )
+    tiers = frozenset({RENDER, TYPES, OWN_TESTS})
+    projects = [Project(tree.name, tree.name, tree, tiers) for tree in trees]
+    report = matrix.run(projects, options, Display(Console(file=io.StringIO())))
+    assert report.failures == {}
+    assert len(report.findings) == len(tiers) * len(trees)
+
+
+def test_from_one_file_to_workers_with_every_edit(bench: Bench) -> None:
+    check(bench, climb(bench, STEPS, framework="fastapi"))
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
+def test_a_database_filled_before_works_after(bench: Bench, framework: str) -> None:
+    trees = climb(bench, DATABASE_STEPS, framework=framework)
+    file = bench.scratch / "shop.db"
+    scheme = live.settings(trees[0])["DATABASE_URL"].partition(":")[0]
+    url = {"DATABASE_URL": f"{scheme}:///{file}"}
+
+    first = live.make(trees[0], logs=bench.scratch / "first", variables=url)
+    first.prepare()
+    is_django = framework == "django"
+    seed = ("manage.py", "seed") if is_django else ("-m", "tests.seed")
+    first.run(("python", *seed))
+    before = rows(file)
+    assert any(before.values())
+
+    last = live.make(trees[-1], logs=bench.scratch / "last", variables=url)
+    if is_django:
+        last.run(("python", "manage.py", "makemigrations", "--check"))
+        last.run(("python", "manage.py", "migrate", "--check"))
+    else:
+        last.run(("alembic", "check"))
+        last.run(("alembic", "upgrade", "head"))
+    assert rows(file) == before
+    # Ready it is with a broker only.
+    with last.server("/health/live"):
+        pass
+    check(bench, trees[-1:])
+
+
+def rows(file: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(file)) as connection:
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall()
+        return {
+            name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608
+            for (name,) in tables
+        }
+
+
+# --- Versions -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three versions of this family: the second renames a module, the third adds."""
+    directory = tmp_path_factory.mktemp("versions")
+    first = copy_template(FAMILY_ROOT, directory / "1")
+    second = copy_template(first, directory / "2")
+    for name in ("modules", "django", "site"):
+        file = second / f"questions/{name}.yml"
+        text = re.sub(
+            r"( logs: .*)logs$",
+            r"\1logging",
+            file.read_text("utf-8"),
+            flags=re.MULTILINE,
+        )
+        file.write_text(text, encoding="utf-8")
+    third = copy_template(second, directory / "3")
+    readme = third / "template/README.md.jinja"
+    text = readme.read_text("utf-8").replace("## Start", "## How to start")
+    readme.write_text(f"{text}\nThe third version.\n", encoding="utf-8")
+    (third / "template/{{ structured }}/local.toml").write_text("a = 1\n", "utf-8")
+    return [first, second, third]
+
+
+def some_cells() -> list[Cell]:
+    """Return cells of every framework and size, not small: those have no logs."""
+    chosen = sample(find_cells(FAMILY_ROOT))
+    cells: dict[tuple[str, ...], Cell] = {}
+    for cell in chosen:
+        if cell.answers["size"] != "small":
+            kind = tuple(
+                cell.answers[name] for name in ("framework", "size", "purpose")
+            )
+            cells.setdefault(kind, cell)
+    found = list(cells.values())
+    more = [
+        cell for cell in chosen if cell not in found and cell.answers["size"] != "small"
+    ]
+    return [*found, *more][:12]
+
+
+@pytest.mark.parametrize("cell", some_cells(), ids=lambda cell: cell.id)
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (0, 2), (1, 2)])
+def test_an_update_keeps_every_edit(
+    bench: Bench, versions: Sequence[Path], cell: Cell, start: int, end: int
+) -> None:
+    old = render(cell.answers, bench.scratch / "old", template=versions[start])
+    new = render(cell.answers, bench.scratch / "new", template=versions[end])
+    fresh = bench.repository.import_directory(new)
+    assert bench.grow(old, new, old).tree == fresh
+
+    own = bench.scratch / "own"
+    shutil.copytree(old, own)
+    (logs,) = [path for path in own.rglob("log*.py") if "tests" not in path.parts]
+    logs.write_text(logs.read_text("utf-8") + "\n\nMINE = 'other region'\n", "utf-8")
+    readme = own / "README.md"
+    readme.write_text(
+        readme.read_text("utf-8").replace("## Start", "## My start"), "utf-8"
+    )
+    (own / "notes.md").write_text("a new file\n", encoding="utf-8")
+    (own / ".editorconfig").unlink()
+    compose = own / "compose.yaml"
+    moved = compose if compose.is_file() else own / ".dockerignore"
+    moved = moved if moved.is_file() else own / ".pre-commit-config.yaml"
+    moved.rename(own / "renamed.txt")
+    (own / ".gitignore").chmod(0o755)
+    errors = next(path for path in own.rglob("errors.py") if "tests" not in path.parts)
+    errors.write_bytes(errors.read_bytes().replace(b"\n", b"\r\n") + b"# CRLF\r\n")
+    (own / ".python-version").write_bytes(b"\0binary\0")
+
+    plan = bench.grow(old, new, own)
+    tree, texts = plan.tree, bench.texts(plan)
+    assert "'other region'" in texts or '"other region"' in texts
+    assert "## My start" in texts
+    assert "README.md" in plan.reasons or (start, end) == (0, 1)
+    assert set(plan.reasons) <= {"README.md"}
+    assert {"notes.md", "renamed.txt"} <= tree.keys()
+    assert ".editorconfig" not in tree
+    assert moved.name not in tree
+    assert tree[".gitignore"].mode == "100755"
+    content = bench.repository.content
+    crlf = next(text for e in tree.values() if b"# CRLF" in (text := content(e.id)))
+    assert crlf.count(b"\n") == crlf.count(b"\r\n")
+    assert content(tree[".python-version"].id) == b"\0binary\0"
+
+
+# --- Kills ----------------------------------------------------------------------------
+
+
+def test_killed_at_any_moment_it_is_as_before_or_as_after(tmp_path: Path) -> None:
+    template = copy_template(FAMILY_ROOT, tmp_path / "family")
+    git(template, "init", "-q")
+    commit(template)
+    git(template, "tag", "v1")
+    project = tmp_path / "project"
+    run = (sys.executable, "-m", "copier", "copy", "-q", "--defaults")
+    subprocess.run((*run, str(template), str(project)), check=True)
+    git(project, "init", "-q")
+    commit(project)
+    edits.edit(project)
+    commit(project)
+    before = git(project, "rev-parse", "HEAD^{tree}")
+    grow = (sys.executable, "-m", "python_patterns.grow", "grow", "size=large")
+
+    started = time.perf_counter()
+    subprocess.run(grow, cwd=project, check=True, stdout=subprocess.DEVNULL)
+    whole = time.perf_counter() - started
+    after = git(project, "write-tree")
+    seen = []
+    for moment in range(10):
+        git(project, "reset", "-q", "--hard")
+        process = subprocess.Popen(
+            grow, cwd=project, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        # Most of them near the end, where it writes.
+        time.sleep(whole * (0.1 + 0.1 * moment if moment < 4 else 0.7 + 0.05 * moment))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        live.wait_until(
+            lambda: not (project / ".git/patterns-grow.json").exists(), "its last step"
+        )
+        status = git(project, "status", "--porcelain")
+        tree = git(project, "write-tree")
+        assert tree == (after if status else before)
+        assert git(project, "diff", "--name-only") == ""
+        assert git(project, "ls-files", "--others", "--exclude-standard") == ""
+        seen.append(bool(status))
+    assert False in seen
+
+
+def git(directory: Path, *words: str) -> str:
+    settings = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    return subprocess.run(
+        (GIT, *settings, *words),
+        cwd=directory,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def commit(directory: Path) -> None:
+    git(directory, "add", "--all")
+    git(directory, "-c", "commit.gpgSign=false", "commit", "-q", "-m", "Work")
+
+
+# --- Pairs ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fastapi-medium-async-layer-sqlite", "layout=feature"),
+        ("fastapi-medium-async-layer-sqlite", "concurrency=sync"),
+        ("flask-medium", "size=large"),
+        ("django-medium-async", "layout=feature"),
+        ("none-medium-sync", "size=large"),
+    ],
+    ids=" ".join,
+)
+def test_a_grown_project_passes_its_own_checks(
+    bench: Bench, words: tuple[str, str]
+) -> None:
+    every = pairs.all_pairs(find_cells(FAMILY_ROOT))
+    pair = next(one for one in every if all(word in one.name for word in words))
+    old, new = bench.rendered(pair.old.id), bench.rendered(pair.new.id)
+    own = bench.scratch / "own"
+    shutil.copytree(old, own)
+    edits.edit(own)
+    plan = bench.grow(old, new, own)
+    assert plan.reasons == {}
+    check(bench, [bench.write(plan.tree, bench.scratch / "grown/project")])
