@@ -57,9 +57,9 @@ SERVICE = (
 _welcome = welcome
 
 
-def welcome(user):
+def welcome(user, users):
     _stumble(user.name)
-    return _welcome(user)
+    return _welcome(user, users)
 """,
 )
 MANAGER = (
