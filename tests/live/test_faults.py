@@ -145,7 +145,7 @@ def run_tests(project: live.Project, names: str) -> subprocess.CompletedProcess[
         env=dict(project.variables),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
