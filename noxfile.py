@@ -12,6 +12,7 @@ if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 DEV = nox.project.dependency_groups(PYPROJECT, "dev")
 BROWSER = nox.project.dependency_groups(PYPROJECT, "browser")
+GROWING = "tests/live/test_growing.py"
 
 
 @nox.session
@@ -41,7 +42,9 @@ def matrix(session: nox.Session) -> None:
 def live(session: nox.Session) -> None:
     """Run the variants on real servers: HTTP, jobs, killed workers, the contract."""
     session.install("--editable", ".", *DEV)
-    session.run("pytest", "--showlocals", "-n", "auto", "tests/live", *session.posargs)
+    growing = f"--ignore={GROWING}"  # a session of its own
+    options = ("--showlocals", "-n", "auto", growing)
+    session.run("pytest", *options, "tests/live", *session.posargs)
 
 
 @nox.session
@@ -53,8 +56,9 @@ def browser(session: nox.Session) -> None:
 
 @nox.session
 def grow(session: nox.Session) -> None:
-    """Print what growing does with every pair of answers; words select pairs."""
+    """Grow projects in steps, then with every pair of answers; words select pairs."""
     session.install("--editable", ".", *DEV)
+    session.run("pytest", "-n", "auto", GROWING)
     session.run("python", "-m", "python_patterns.pairs", *session.posargs)
 
 

@@ -1,7 +1,7 @@
 """Projects that grow step by step, and still do what they did.
 
-Not among the default tests, for they take minutes: ``nox -s live``; the table of all
-pairs of answers is ``nox -s grow``'s.
+Not among the default tests, for they take minutes: ``nox -s grow``, which prints the
+table of all pairs of answers too.
 """
 
 import io
