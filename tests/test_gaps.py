@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from python_patterns import cli
 from python_patterns.cells import load_questions, settle
-from python_patterns.gaps import find_gaps, main
-from python_patterns.render import FAMILY_ROOT, render
+from python_patterns.gaps import Gap, find_gaps
+from python_patterns.grow.project import read_answers
+from python_patterns.render import FAMILY_ROOT, family_template, render
 
 QUESTIONS = load_questions(FAMILY_ROOT)
 FLASK = {"framework": "flask"}
@@ -78,8 +80,18 @@ CLOSED: dict[str, Callable[[Path], object]] = {
 }
 
 
+def gaps(project: Path) -> list[Gap]:
+    answers = read_answers(project)
+    return find_gaps(project, settle(QUESTIONS, answers)["gap_rules"])
+
+
 def names(project: Path) -> list[str]:
-    return [gap.name for gap in find_gaps(project)]
+    return [gap.name for gap in gaps(project)]
+
+
+def main(project: Path, *words: str) -> int:
+    """Run the command in this process."""
+    return cli.main(["gaps", "--project", str(project), *words])
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +127,7 @@ def test_what_is_written_down_is_what_is_found(tmp_path: Path, name: str) -> Non
     record = record if record.is_file() else project / "README.md"
     written = " ".join(record.read_text("utf-8").split())
 
-    for gap in find_gaps(project):
+    for gap in gaps(project):
         assert f"{gap.gap} {gap.next_step} `{gap.command}`" in written
 
 
@@ -139,7 +151,7 @@ def test_a_script_leaves_no_gap_and_says_so(
 ) -> None:
     for variant in ("script", "script-cpu"):
         project = render({"preset": variant}, tmp_path / variant)
-        assert main([str(project)]) == 0
+        assert main(project) == 0
         assert capsys.readouterr().out == "No gap is left.\n"
         record = "docs/decisions.md" if variant == "script" else "README.md"
         assert "No gap is left." in (project / record).read_text("utf-8")
@@ -151,23 +163,24 @@ def test_ci_fails_while_a_gap_is_open_that_nobody_accepted(
     project = render({"preset": "api-small"}, tmp_path / "project")
     accepted = ["--accept=unmeasured", "--accept=one-machine"]
 
-    assert main([str(project), *accepted]) == 1
+    assert main(project, *accepted) == 1
     assert capsys.readouterr().out.startswith("open-to-all: Who reaches")
-    assert main([str(project), *accepted, "--accept=open-to-all"]) == 0
+    assert main(project, *accepted, "--accept=open-to-all") == 0
 
 
 ANSWERS = ".copier-answers.yml"
+MADE = f"_src_path: {family_template()}"
 
 
 @pytest.mark.parametrize(
     ("files", "arguments", "sentence"),
     [
-        ({}, [], "so {} is no project of this template"),
-        ({ANSWERS: "a: ["}, [], "is not YAML"),
-        ({ANSWERS: "text"}, [], "holds no answers"),
-        ({ANSWERS: "framework: rails"}, [], "framework is 'rails', not one of"),
-        ({ANSWERS: "purpose: api", "pyproject.toml": "["}, [], "is not TOML"),
-        ({ANSWERS: "purpose: api"}, ["--accept=dragons"], "There is no gap 'dragons'"),
+        ({}, [], "{} has no .copier-answers.yml: it is no project of this template"),
+        ({ANSWERS: "a: ["}, [], "cannot be read"),
+        ({ANSWERS: "text"}, [], "does not say where the template is"),
+        ({ANSWERS: f"{MADE}\nframework: rails"}, [], "rails"),
+        ({ANSWERS: MADE, "pyproject.toml": "["}, [], "is not TOML"),
+        ({ANSWERS: MADE}, ["--accept=dragons"], "there is no gap 'dragons' to accept"),
     ],
 )
 def test_a_mistake_gets_one_sentence(
@@ -180,7 +193,7 @@ def test_a_mistake_gets_one_sentence(
     for name, text in files.items():
         (tmp_path / name).write_text(text, "utf-8")
 
-    assert main([str(tmp_path), *arguments]) == 2
+    assert main(tmp_path, *arguments) == 2
 
     error = capsys.readouterr().err
     assert sentence.format(tmp_path) in error
@@ -191,7 +204,7 @@ def test_the_command_for_a_secret_makes_one_that_production_takes(
     tmp_path: Path,
 ) -> None:
     project = render({}, tmp_path / "project")
-    gap = next(gap for gap in find_gaps(project) if gap.name == "production-settings")
+    gap = next(gap for gap in gaps(project) if gap.name == "production-settings")
     subprocess.run(  # noqa: S602 - as people paste it
         gap.command,
         shell=True,

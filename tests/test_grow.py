@@ -13,8 +13,8 @@ import copier
 import pytest
 import yaml
 
-from python_patterns import edits
-from python_patterns.grow import cli, land
+from python_patterns import cli, edits
+from python_patterns.grow import land
 from python_patterns.grow.git import GIT, Repository
 from python_patterns.grow.imports import Rewriting
 from python_patterns.grow.modules import Modules
@@ -436,7 +436,7 @@ def test_what_the_template_leaves_to_the_project_stays(
 
 def run_and_kill(project: Path, seconds: float) -> None:
     process = subprocess.Popen(
-        (sys.executable, "-m", "python_patterns.grow", "grow", "size=large"),
+        (sys.executable, "-m", "python_patterns", "grow", "size=large"),
         cwd=project,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -467,7 +467,7 @@ def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
     assert f"`{command}`" in record
 
     done = subprocess.run(
-        [sys.executable, "-m", "python_patterns.grow", *command.split()[4:]],
+        [sys.executable, "-m", "python_patterns", *command.split()[4:]],
         cwd=project,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -480,7 +480,9 @@ def jobs_per_second(
     with project.worker() as process:
         live.wait_until(lambda: bool(pages.asked), "the first job", pause=0.001)
         start, before = time.perf_counter(), len(pages.asked)
-        live.wait_until(lambda: len(pages.asked) >= JOBS, "all jobs", pause=0.001)
+        live.wait_until(
+            lambda: len(pages.asked) >= JOBS, "all jobs", seconds=180, pause=0.001
+        )
         spent = time.perf_counter() - start
         live.kill(process)
     return (JOBS - before) / spent

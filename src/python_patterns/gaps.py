@@ -1,37 +1,26 @@
-"""What a project leaves open now: ``python -m python_patterns.gaps [DIRECTORY]``.
+"""What a project leaves open now: ``patterns gaps``.
 
-The rules, with their sentences, are those of the template (``questions/gaps.yml``). The
-project's recorded answers say which of them hold; what was added since closes some:
-dependencies, files, variables of the environment or ``.env``, or text in a file.
-
-It ends with 0 where nothing is open, with 1 where something is, so that CI can ask, and
-with 2 where that cannot be found out.
+The rules, with their sentences, are those of the template at the project's own version
+(``questions/gaps.yml``). The project's answers say which of them hold; what was added
+since closes some: dependencies, files, variables of the environment or ``.env``, or
+text in a file.
 """
 
-import argparse
 import fnmatch
 import os
 import re
-import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from python_patterns.cells import load_questions, settle
-from python_patterns.render import FAMILY_ROOT
+from python_patterns.grow.report import RefusedError
 
-ANSWERS = ".copier-answers.yml"
 VARIABLE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*\S", re.MULTILINE)
-
-
-class GapsError(Exception):
-    """Gaps cannot be found; the message is one sentence for people."""
 
 
 @dataclass(frozen=True)
@@ -50,29 +39,9 @@ class Gap:
     next_step: str
     command: str
 
-
-def read_answers(project: Path) -> dict[str, Any]:
-    """Read the answers that a project was made from.
-
-    Args:
-        project: The project's directory.
-
-    Raises:
-        GapsError: There are none.
-    """
-    path = project / ANSWERS
-    try:
-        answers = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise GapsError(
-            f"{path} cannot be read, so {project} is no project of this template: "
-            f"{error.strerror}."
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise GapsError(f"{path} is not YAML.") from error
-    if not isinstance(answers, dict):
-        raise GapsError(f"{path} holds no answers.")
-    return answers
+    def __str__(self) -> str:
+        """Say it as the command line does."""
+        return f"{self.name}: {self.gap}\n  {self.next_step}\n    {self.command}"
 
 
 def _requirements(project: Path) -> list[str]:
@@ -85,7 +54,7 @@ def _requirements(project: Path) -> list[str]:
     except OSError:
         return []
     except tomllib.TOMLDecodeError as error:
-        raise GapsError(f"{path} is not TOML: {error}.") from error
+        raise RefusedError(f"{path} is not TOML: {error}") from error
     return [str(line) for line in table.get("project", {}).get("dependencies", [])]
 
 
@@ -122,7 +91,7 @@ def is_closed(rule: Mapping[str, Any], project: Path) -> bool:
         project: The project's directory.
 
     Raises:
-        GapsError: A file that has to be read is broken.
+        RefusedError: A file that has to be read is broken.
     """
     closed_by = rule.get("closed_by", {})
     wanted = closed_by.get("environment")
@@ -137,96 +106,29 @@ def is_closed(rule: Mapping[str, Any], project: Path) -> bool:
     )
 
 
-def _settle(project: Path, family: Path) -> dict[str, Any]:
-    if not (family / "copier.yml").is_file():
-        raise GapsError(f"The template is not in {family}: run this from a checkout.")
-    try:
-        return settle(load_questions(family), read_answers(project))
-    except ValueError as error:
-        raise GapsError(
-            f"The answers in {project / ANSWERS} do not fit this template: {error}"
-        ) from error
-
-
-def _open(rules: Iterable[Mapping[str, Any]], project: Path) -> list[Gap]:
-    return [
-        Gap(rule["name"], rule["gap"], rule["next"], rule["command"])
-        for rule in rules
-        if rule["holds"] and not is_closed(rule, project)
-    ]
-
-
-def find_gaps(project: Path, family: Path = FAMILY_ROOT) -> list[Gap]:
+def find_gaps(
+    project: Path, rules: Iterable[Mapping[str, Any]], accepted: Collection[str] = ()
+) -> list[Gap]:
     """List what a project leaves open as it is now, most important first.
 
     Args:
         project: The project's directory.
-        family: Directory that holds ``copier.yml``.
-
-    Raises:
-        GapsError: The project or the template cannot be read.
-    """
-    return _open(_settle(project, family)["gap_rules"], project)
-
-
-def report(project: Path, accepted: Sequence[str] = ()) -> tuple[list[Gap], str]:
-    """Find what is left open, and say it.
-
-    Args:
-        project: The project's directory.
+        rules: The template's ``gap_rules``, computed from the project's answers.
         accepted: Names of gaps that may stay open.
 
-    Returns:
-        The gaps, and the text for people.
-
     Raises:
-        GapsError: The project cannot be read, or there is no such gap.
+        RefusedError: A file that has to be read is broken, or there is no such gap to
+            accept.
     """
-    answers = _settle(project, FAMILY_ROOT)
-    names = [rule["name"] for rule in answers["gap_rules"]]
+    rules = list(rules)
+    names = [rule["name"] for rule in rules]
     if unknown := [name for name in accepted if name not in names]:
-        raise GapsError(
-            f"There is no gap {unknown[0]!r} to accept: take {', '.join(names)}."
+        raise RefusedError(
+            f"there is no gap {unknown[0]!r} to accept: take {', '.join(names)}"
         )
-    found = [
-        gap for gap in _open(answers["gap_rules"], project) if gap.name not in accepted
+    return [
+        Gap(rule["name"], rule["gap"], rule["next"], rule["command"])
+        for rule in rules
+        if rule["holds"] and rule["name"] not in accepted
+        if not is_closed(rule, project)
     ]
-    texts = [
-        f"{gap.name}: {gap.gap}\n  {gap.next_step}\n    {gap.command}" for gap in found
-    ]
-    return found, "\n\n".join(texts) or answers["no_gap"]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print what is left open; see the module for the exit codes.
-
-    Args:
-        arguments: The command line, by default that of this process.
-
-    Returns:
-        The exit code.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m python_patterns.gaps",
-        description="Say what a project leaves open, and the next step for each.",
-    )
-    parser.add_argument("directory", type=Path, nargs="?", default=Path())
-    parser.add_argument(
-        "--accept",
-        metavar="GAP",
-        action="append",
-        default=[],
-        help="a gap that may stay open, by its name; can be given again",
-    )
-    given = parser.parse_args(arguments)
-    try:
-        found, text = report(given.directory, given.accept)
-    except GapsError as error:
-        print(f"Error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    print(text)  # noqa: T201
-    return 1 if found else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -46,6 +46,8 @@ from python_patterns.passed import Passed
 RENDER, TYPES, OWN_TESTS, BUILD = 1, 2, 3, 4
 TIERS = {RENDER: "render", TYPES: "types", OWN_TESTS: "own tests", BUILD: "build"}
 DEFAULT_CACHE = render.FAMILY_ROOT / ".cache" / "matrix"
+# A project's tests wait for its processes a third of the time.
+JOBS = (os.cpu_count() or 1) * 3 // 2
 SECONDS_BETWEEN_LINES = 15
 LONGEST_FINDING = 240
 
@@ -584,9 +586,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help="which, of 1 render, 2 types, 3 own tests, 4 build (1 is always run)",
     )
     parser.add_argument("--python", default="3.13", help="version of Python")
-    # A project's tests wait for its processes a third of the time.
-    jobs = (os.cpu_count() or 1) * 3 // 2
-    parser.add_argument("--jobs", type=int, default=jobs)
+    parser.add_argument("--jobs", type=int, default=JOBS)
     parser.add_argument("--keep", type=Path, help="directory to leave the projects in")
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
     parser.add_argument(

@@ -4,7 +4,8 @@ For each ordered pair of values of one answer, a project of the first is grown i
 of the second: as it was generated, which must give the bytes of a fresh project, and
 with the edits of ``edits``, each of which must be in the result or in a conflict. Where
 there is none, the result must be as tidy as a fresh project, and its imports must find
-what they name. ``nox -s grow`` prints the table.
+what they name; ``--check`` takes it through its own checks and tests too. ``nox -s
+grow`` prints the table.
 """
 
 import argparse
@@ -23,11 +24,12 @@ import ruff
 from rich.console import Console
 from rich.table import Table
 
-from python_patterns import edits
+from python_patterns import edits, matrix
 from python_patterns.cells import Cell, find_cells, select
 from python_patterns.grow.git import GIT, Repository, Tree
 from python_patterns.grow.modules import defined, module_of
 from python_patterns.grow.plan import Merger, Plan
+from python_patterns.matrix import Display
 from python_patterns.render import FAMILY_ROOT, render
 
 AXES = (
@@ -204,8 +206,13 @@ class Bench:
         shutil.copytree(new, work)
         return Merger(self.repository, before, after, mine, work).plan()
 
-    def try_pair(self, pair: Pair) -> Outcome:
-        """Grow a project as it is, and with edits."""
+    def try_pair(self, pair: Pair, result: Path) -> Outcome:
+        """Grow a project as it is, and with edits.
+
+        Args:
+            pair: From what, and into what.
+            result: Directory for what becomes of the edited one without a conflict.
+        """
         old, new = self.rendered(pair.old.id), self.rendered(pair.new.id)
         fresh = self.repository.import_directory(new)
         plain = self.grow(old, new, old).tree
@@ -222,7 +229,7 @@ class Bench:
         conflicts = {
             one.path: plan.reasons.get(one.path, "conflict") for one in plan.conflicts
         }
-        faults = [] if conflicts else self.faults(plan.tree)
+        faults = [] if conflicts else self.faults(self.write(plan.tree, result))
         return Outcome(pair, differs, conflicts, edits.lost(self.texts(plan)), faults)
 
     def texts(self, plan: Plan) -> str:
@@ -244,9 +251,9 @@ class Bench:
             file.write_bytes(self.repository.content(entry.id))
         return directory
 
-    def faults(self, tree: Tree) -> list[str]:
+    @staticmethod
+    def faults(directory: Path) -> list[str]:
         """Check a result as far as that takes no environment."""
-        directory = self.write(tree, self.scratch / "result")
         found = []
         for words in (("check", "--output-format", "concise"), ("format", "--check")):
             done = subprocess.run(
@@ -259,6 +266,27 @@ class Bench:
             if done.returncode:
                 found += [line for line in done.stdout.splitlines() if ".py" in line]
         return found + list(_missing_imports(directory))
+
+
+def check(trees: Sequence[Path], scratch: Path, display: Display) -> matrix.Report:
+    """Take projects through their own checks and tests, as the matrix does.
+
+    Args:
+        trees: The projects, in one directory.
+        scratch: Directory for what is only needed meanwhile.
+        display: Where progress and failures are shown.
+    """
+    options = matrix.Options(
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        jobs=matrix.JOBS,
+        cache=matrix.DEFAULT_CACHE,
+        logs=scratch / "logs",
+        scratch=scratch / "checks",
+        template=scratch,
+    )
+    tiers = frozenset({matrix.RENDER, matrix.TYPES, matrix.OWN_TESTS})
+    projects = [matrix.Project(one.name, one.name, one, tiers) for one in trees]
+    return matrix.run(projects, options, display)
 
 
 def _missing_imports(directory: Path) -> Iterator[str]:
@@ -303,6 +331,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("words", nargs="*", help="only pairs whose name has these")
     parser.add_argument("--list", action="store_true", help="only list the pairs")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="take what has no conflict through its own checks and tests",
+    )
     options = parser.parse_args()
     pairs = [
         pair
@@ -313,10 +346,13 @@ def main() -> int:
         print(*(pair.name for pair in pairs), sep="\n")
         return 0
     outcomes = []
-    with tempfile.TemporaryDirectory(prefix="patterns-pairs-") as scratch:
-        bench = Bench(Path(scratch).resolve())
+    with tempfile.TemporaryDirectory(prefix="patterns-pairs-") as name:
+        scratch = Path(name).resolve()
+        bench = Bench(scratch)
         for pair in pairs:
-            outcome = bench.try_pair(pair)
+            # Beside the others, and with no name that is a package's.
+            result = scratch / "results" / pair.name.replace(" ", "-")
+            outcome = bench.try_pair(pair, result)
             outcomes.append(outcome)
             print(f"{outcome.word:<10} {pair.name}", flush=True)
             for title, lines in (
@@ -327,6 +363,21 @@ def main() -> int:
             ):
                 for line in lines:
                     print(f"           {title}: {line}")
+        if options.check:
+            trees = sorted((scratch / "results").iterdir())
+            report = check(trees, scratch, Display(Console()))
+            for outcome in outcomes:
+                tree = outcome.pair.name.replace(" ", "-")
+                outcome.faults = [
+                    *outcome.faults,
+                    *(
+                        finding
+                        for (project, _), findings in report.failures.items()
+                        if project == tree
+                        for finding in findings
+                    ),
+                ]
+            print(f"{len(trees)} of them through their own checks and tests")
     _print(outcomes)
     return int(any(outcome.word == "FAILED" for outcome in outcomes))
 

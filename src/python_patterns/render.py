@@ -1,10 +1,10 @@
-"""Render projects fast, in this process, with copier's public interface only.
+"""Render projects fast, in this process.
 
 What makes copier slow when it renders hundreds of projects: Jinja compiles the same
-templates each time, PyYAML parses in Python, and git is asked about every file. So
-compiled templates are remembered, PyYAML uses its C parser, the template is read from a
-plain copy without a repository, and copier finds no git while it renders. The bytes are
-the same.
+templates each time, PyYAML parses in Python, git is asked about every file, and all
+answers are put together for each part of each path. So compiled templates and answers
+are remembered, PyYAML uses its C parser, the template is read from a plain copy without
+a repository, and copier finds no git while it renders. The bytes are the same.
 
 Copier changes the working directory: render in processes, never in threads.
 """
@@ -23,6 +23,8 @@ from typing import Any
 import copier
 import jinja2
 import yaml
+from copier._main import Worker
+from copier._user_data import DEFAULT_DATA, AnswersMap
 from plumbum import local
 
 TEMPLATE_PARTS = ("copier.yml", "questions", "includes", "template", "variants")
@@ -92,6 +94,44 @@ def fast_libraries() -> Iterator[None]:
     finally:
         jinja2.Environment.compile = _compile  # type: ignore[method-assign]
         yaml.SafeLoader = plain  # type: ignore[misc]
+
+
+def _combined(answers: AnswersMap) -> dict[str, Any]:
+    """Put answers together as copier does, in a tenth of the time: without ChainMap."""
+    return {
+        **DEFAULT_DATA,
+        "_external_data": answers.external,
+        **answers.user_defaults,
+        **answers.last,
+        **answers.metadata,
+        **answers.init,
+        **answers.user,
+    }
+
+
+@contextmanager
+def _answers_put_together_once() -> Iterator[None]:
+    """Let copier choose what it records once a project: all is answered by then.
+
+    The one place that reaches into copier. ``patterns grow`` does without.
+    """
+    combined, choose = AnswersMap.combined, Worker._answers_to_remember  # noqa: SLF001
+    known: list[Mapping[str, Any]] = []
+
+    def remembered(worker: Worker) -> Mapping[str, Any]:
+        if copier.Phase.current() is not copier.Phase.RENDER:
+            return choose(worker)
+        if not known:
+            known.append(choose(worker))
+        return known[0]
+
+    AnswersMap.combined = property(_combined)  # type: ignore[method-assign, assignment]
+    Worker._answers_to_remember = remembered  # type: ignore[method-assign, assignment]  # noqa: SLF001
+    try:
+        yield
+    finally:
+        AnswersMap.combined = combined  # type: ignore[method-assign]
+        Worker._answers_to_remember = choose  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def copy_template(root: Path, destination: Path) -> Path:
@@ -165,7 +205,11 @@ def render(
         jinja2.TemplateError: The template has a mistake.
     """
     source = template or family_template()
-    with fast_libraries(), local.env(PATH=str(source)):
+    with (
+        fast_libraries(),
+        _answers_put_together_once(),
+        local.env(PATH=str(source)),
+    ):
         copier.run_copy(
             str(source),
             destination,

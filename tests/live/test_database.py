@@ -242,7 +242,11 @@ def test_a_database_that_comes_back_is_found_again(
                         one.result()  # raises what it found
                 return len(stored) >= number
 
-            wait_until(lambda: is_stored(100), "work")
+            def store_more() -> None:
+                wanted = len(stored) + 100
+                wait_until(lambda: is_stored(wanted), "work")
+
+            store_more()
         start = time.monotonic()
         assert client.get("/health/ready").status_code == 503
         assert client.get("/health/live").status_code == 200
@@ -251,11 +255,9 @@ def test_a_database_that_comes_back_is_found_again(
         # A server says in several ways that it stops: by chance, so it does so again.
         for _ in range(STOPS):
             with servers.postgresql_server(data):
-                before = len(stored)
-                wait_until(lambda: is_stored(before + 100), "work again")
+                store_more()
         stack.enter_context(servers.postgresql_server(data))
-        before = len(stored)
-        wait_until(lambda: is_stored(before + 100), "work again")
+        store_more()
         ended.set()
         assert set().union(*(one.result() for one in clients)) == {201, 503}
         # An answer may be lost with the database, but nothing that was answered.

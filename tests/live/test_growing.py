@@ -20,14 +20,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from python_patterns import edits, live, matrix, pairs
+from python_patterns import edits, live, pairs
 from python_patterns.cells import Cell, find_cells, sample
 from python_patterns.grow.git import GIT
-from python_patterns.matrix import OWN_TESTS, RENDER, TYPES, Display, Options, Project
+from python_patterns.matrix import Display
 from python_patterns.pairs import Bench
 from python_patterns.render import FAMILY_ROOT, copy_template, render
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Each step changes what it names, and keeps the rest.
 STEPS: Sequence[Mapping[str, str]] = (
     {"size": "small"},
@@ -74,19 +73,9 @@ def climb(
 
 def check(bench: Bench, trees: Sequence[Path]) -> None:
     """Take projects through their own checks and tests."""
-    options = Options(
-        python=PYTHON,
-        jobs=1,
-        cache=matrix.DEFAULT_CACHE,
-        logs=bench.scratch / "logs",
-        scratch=bench.scratch / "checks",
-        template=bench.scratch,
-    )
-    tiers = frozenset({RENDER, TYPES, OWN_TESTS})
-    projects = [Project(tree.name, tree.name, tree, tiers) for tree in trees]
-    report = matrix.run(projects, options, Display(Console(file=io.StringIO())))
+    report = pairs.check(trees, bench.scratch, Display(Console(file=io.StringIO())))
     assert report.failures == {}
-    assert len(report.findings) == len(tiers) * len(trees)
+    assert len(report.findings) == 3 * len(trees)
 
 
 def test_from_one_file_to_workers_with_every_edit(bench: Bench) -> None:
@@ -237,7 +226,7 @@ def test_killed_at_any_moment_it_is_as_before_or_as_after(tmp_path: Path) -> Non
     edits.edit(project)
     commit(project)
     before = git(project, "rev-parse", "HEAD^{tree}")
-    grow = (sys.executable, "-m", "python_patterns.grow", "grow", "size=large")
+    grow = (sys.executable, "-m", "python_patterns", "grow", "size=large")
 
     started = time.perf_counter()
     subprocess.run(grow, cwd=project, check=True, stdout=subprocess.DEVNULL)

@@ -33,11 +33,13 @@ class Rendered:
         directory: Where it lies.
         skips: Whether the template leaves a path alone where it exists already.
         asks: The names of all questions of the template.
+        values: All that the template computed, also what it does not ask.
     """
 
     directory: Path
     skips: Callable[[Path], bool]
     asks: frozenset[str]
+    values: Mapping[str, Any]
 
     @cached_property
     def answers(self) -> Mapping[str, Any]:
@@ -56,7 +58,7 @@ def read_answers(directory: Path) -> dict[str, Any]:
         answers = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RefusedError(
-            f"{directory} has no {ANSWERS}: only projects of the template can grow"
+            f"{directory} has no {ANSWERS}: it is no project of this template"
         ) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise RefusedError(f"{path} cannot be read: {_one_line(error)}") from error
@@ -168,7 +170,10 @@ def render(
             skip_tasks=True,
         )
         return Rendered(
-            destination, worker.match_skip, frozenset(worker.template.questions_data)
+            destination,
+            worker.match_skip,
+            frozenset(worker.template.questions_data),
+            worker.answers.combined,
         )
 
 

@@ -1,4 +1,4 @@
-"""``patterns grow`` and ``patterns update``, for those who own a generated project."""
+"""``patterns grow``, ``update`` and ``gaps``, for those who own a generated project."""
 
 import argparse
 import sys
@@ -20,13 +20,15 @@ INTERRUPTED = 130
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="patterns", description="Change a project's answers, or its version."
+        prog="patterns",
+        description="Change a project's answers or version, or list what it lacks.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+    every = argparse.ArgumentParser(add_help=False)
+    every.add_argument(
         "--project", type=Path, default=Path(), help="directory of the project"
     )
+    common = argparse.ArgumentParser(add_help=False, parents=[every])
     common.add_argument(
         "--dry-run",
         action="store_true",
@@ -45,6 +47,20 @@ def _parser() -> argparse.ArgumentParser:
         parents=[common],
         help="take the template's newest version",
         description="Keep the answers and take the newest tag, or what --ref gives.",
+    )
+    gaps = commands.add_parser(
+        "gaps",
+        parents=[every],
+        help="say what the project leaves open, and the next step for each",
+        description="Say what the project leaves open as it is now. Ends with 1 while"
+        " something is, so that CI can ask.",
+    )
+    gaps.add_argument(
+        "--accept",
+        metavar="GAP",
+        action="append",
+        default=[],
+        help="a gap that may stay open, by its name; can be given again",
     )
     return parser
 
@@ -80,35 +96,57 @@ def _tell(grown: Grown) -> None:
             print(f"  {path}: {reason}")
 
 
+def _grow(options: argparse.Namespace, scratch: Path) -> int:
+    # Copier takes most of a second to import: too long for --help.
+    from python_patterns.grow.grow import grow  # noqa: PLC0415
+
+    wish = Wish(
+        _answers(getattr(options, "answers", [])),
+        version=options.ref,
+        newest=options.command == "update",
+        is_dry=options.dry_run,
+    )
+    grown = grow(options.project.resolve(), wish, scratch)
+    _tell(grown)
+    return 1 if grown.look else 0
+
+
+def _gaps(options: argparse.Namespace, scratch: Path) -> int:
+    from python_patterns.gaps import find_gaps  # noqa: PLC0415 - as above
+    from python_patterns.grow.project import read_answers, render  # noqa: PLC0415
+
+    directory = options.project.resolve()
+    answers = read_answers(directory)
+    template = render(answers, answers.get("_commit"), scratch / "project")
+    if "gap_rules" not in template.values:
+        raise RefusedError(
+            "the project's version of the template knows no gaps yet: update it first"
+        )
+    found = find_gaps(directory, template.values["gap_rules"], options.accept)
+    print("\n\n".join(map(str, found)) or template.values["no_gap"])
+    return 1 if found else 0
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Returns:
-        0 where all is merged, 1 where something is in conflict, 2 where nothing was
-        done, and 130 after Ctrl-C.
+        0 where all is merged and no gap is left, 1 where something is in conflict or
+        open, 2 where nothing was done, and 130 after Ctrl-C.
     """
     options = _parser().parse_args(words)
-    directory = options.project.resolve()
+    run, unchanged = (
+        (_gaps, "") if options.command == "gaps" else (_grow, "; nothing was changed")
+    )
     try:
-        # Copier takes most of a second to import: too long for --help.
-        from python_patterns.grow.grow import grow  # noqa: PLC0415
-
-        wish = Wish(
-            _answers(getattr(options, "answers", [])),
-            version=options.ref,
-            newest=options.command == "update",
-            is_dry=options.dry_run,
-        )
         with tempfile.TemporaryDirectory(prefix="patterns-") as scratch:
-            grown = grow(directory, wish, Path(scratch).resolve())
+            return run(options, Path(scratch).resolve())
     except RecoveredError as error:
         print(f"patterns: {error}.", file=sys.stderr)
         return REFUSED
     except RefusedError as error:
-        print(f"patterns: {error}; nothing was changed.", file=sys.stderr)
+        print(f"patterns: {error}{unchanged}.", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
-        print("\npatterns: stopped; nothing was changed.", file=sys.stderr)
+        print(f"\npatterns: stopped{unchanged}.", file=sys.stderr)
         return INTERRUPTED
-    _tell(grown)
-    return 1 if grown.look else 0

@@ -1,0 +1,7 @@
+"""``python -m python_patterns``: the command ``patterns``."""
+
+import sys
+
+from python_patterns.cli import main
+
+sys.exit(main())
