@@ -12,7 +12,8 @@ if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 DEV = nox.project.dependency_groups(PYPROJECT, "dev")
 BROWSER = nox.project.dependency_groups(PYPROJECT, "browser")
-GROWING = "tests/live/test_growing.py"
+GROWING = ("tests/live/test_growing.py", "tests/live/test_records.py")
+WITH_BROWSER = ("tests/live/test_site.py", "tests/live/test_page.py")
 
 
 @nox.session
@@ -42,23 +43,23 @@ def matrix(session: nox.Session) -> None:
 def live(session: nox.Session) -> None:
     """Run the variants on real servers: HTTP, jobs, killed workers, the contract."""
     session.install("--editable", ".", *DEV)
-    growing = f"--ignore={GROWING}"  # a session of its own
-    options = ("--showlocals", "-n", "auto", growing)
+    others = [f"--ignore={file}" for file in (*GROWING, *WITH_BROWSER)]
+    options = ("--showlocals", "-n", "auto", *others)
     session.run("pytest", *options, "tests/live", *session.posargs)
 
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Use the site in a Chromium from PATH; SCREENSHOTS=DIRECTORY saves pages."""
+    """Use the site, and the matrix's page, in a Chromium from PATH."""
     session.install("--editable", ".", *DEV, *BROWSER)
-    session.run("pytest", "tests/live/test_site.py", *session.posargs)
+    session.run("pytest", *WITH_BROWSER, *session.posargs)
 
 
 @nox.session
 def grow(session: nox.Session) -> None:
-    """Grow projects in steps, then with every pair of answers; words select pairs."""
+    """Grow projects in steps, by every command of records, by every pair of answers."""
     session.install("--editable", ".", *DEV)
-    session.run("pytest", "-n", "auto", GROWING)
+    session.run("pytest", "-n", "auto", *GROWING)
     session.run("python", "-m", "python_patterns.pairs", *session.posargs)
 
 

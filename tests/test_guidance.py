@@ -16,13 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
-from python_patterns.cells import Cell, Question, find_cells, load_questions, settle
+from python_patterns.cells import Question, find_cells, load_questions, settle
+from python_patterns.records import Record, records, shape
 from python_patterns.render import FAMILY_ROOT, copy_template, render
 
 QUESTIONS = load_questions(FAMILY_ROOT)
-NAMES = [question.name for question in QUESTIONS]
-# What decides the shape; the rest is computed of it.
-SHAPE = QUESTIONS[: NAMES.index("structural") + 1]
+SHAPE = shape()
 CELLS = find_cells(FAMILY_ROOT)
 COPIER = Path(sys.executable).parent / "copier"
 GIT = shutil.which("git") or "git"
@@ -291,39 +290,12 @@ CHECKLIST = [
     "Error handling",
     "Background tasks",
 ]
-# Answers that change what a record says of one cell.
-CIRCUMSTANCES: tuple[dict[str, Any], ...] = (
-    {},
-    {"async_team": False, "infrastructure": ["redis", "postgresql"]},
-    {"needs_admin": True},
-    {"workload": "cpu"},
-)
-
-
-def what_records_need() -> list[Question]:
-    """List the questions that a record is computed from, and no others: in seconds."""
-    sources = (FAMILY_ROOT / "includes" / "decisions").glob("*.jinja")
-    text = " ".join(path.read_text("utf-8") for path in sources)
-    needed = {question.name for question in SHAPE} | {"decisions", "gaps"}
-    for question in reversed(QUESTIONS):
-        if question.name in needed or re.search(rf"\b{question.name}\b", text):
-            needed.add(question.name)
-            text += str(question.details)
-    return [question for question in QUESTIONS if question.name in needed]
 
 
 @pytest.fixture(scope="module")
-def every() -> list[tuple[Cell, dict[str, Any]]]:
-    """Give every cell with its answers, in turn with one of the circumstances."""
-    questions = what_records_need()
-    found = []
-    for cell, more in zip(CELLS, itertools.cycle(CIRCUMSTANCES), strict=False):
-        try:
-            answers = settle(questions, {**more, **cell.answers})
-        except ValueError:  # async for computing, an admin when small
-            answers = settle(questions, cell.answers)
-        found.append((cell, answers))
-    return found
+def every() -> list[Record]:
+    """Give every cell with what its record is written from."""
+    return list(records())
 
 
 def other_words(answers: Mapping[str, Any]) -> list[str]:
@@ -340,9 +312,10 @@ def mentions(text: str, word: str) -> bool:
 
 
 def test_every_record_answers_the_checklist(
-    every: list[tuple[Cell, dict[str, Any]]],
+    every: list[Record],
 ) -> None:
-    for cell, answers in every:
+    for record in every:
+        cell, answers = record.cell, record.answers
         decisions = answers["decisions"]
         assert [item["title"] for item in decisions[:7]] == CHECKLIST, cell.id
         for item in decisions:
@@ -353,10 +326,11 @@ def test_every_record_answers_the_checklist(
 
 
 def test_no_reason_speaks_of_what_was_not_chosen(
-    every: list[tuple[Cell, dict[str, Any]]],
+    every: list[Record],
 ) -> None:
     """Only alternatives, and what was recommended instead, are other options."""
-    for cell, answers in every:
+    for record in every:
+        cell, answers = record.cell, record.answers
         for item in answers["decisions"]:
             text = " ".join([item["choice"], *item["why"]])
             found = [word for word in other_words(answers) if mentions(text, word)]
@@ -364,9 +338,10 @@ def test_no_reason_speaks_of_what_was_not_chosen(
 
 
 def test_every_record_says_what_was_chosen_against_the_recommendation(
-    every: list[tuple[Cell, dict[str, Any]]],
+    every: list[Record],
 ) -> None:
-    for cell, answers in every:
+    for record in every:
+        cell, answers = record.cell, record.answers
         if answers["has_duplicates"]:
             continue  # what a script does decides how
         against = {
@@ -391,24 +366,19 @@ def parse(change: str) -> tuple[str, object]:
 
 
 def test_every_command_of_a_record_is_accepted(
-    every: list[tuple[Cell, dict[str, Any]]],
+    every: list[Record],
 ) -> None:
     """With the answers that a project has recorded, and what the command changes."""
     recorded_names = [question.name for question in SHAPE]
     known: dict[tuple[object, ...], None] = {}
-    for cell, answers in every:
+    for record in every:
+        cell, answers = record.cell, record.answers
         recorded = {
             name: answers[name]
             for name, question in zip(recorded_names, SHAPE, strict=True)
             if question.is_asked(answers) and name not in {"preset", "p"}
         }
-        changes = [
-            other["changes"]
-            for item in answers["decisions"]
-            for other in item["alternatives"]
-            if "changes" in other
-        ]
-        for change in changes:
+        for change in record.changes:
             changed = {**recorded, **dict(map(parse, change))}
             key = tuple((name, str(value)) for name, value in sorted(changed.items()))
             if key not in known:

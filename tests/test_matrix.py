@@ -15,21 +15,16 @@ from rich.console import Console
 
 from python_patterns import checks, matrix, programs
 from python_patterns.cells import find_cells, select
-from python_patterns.matrix import (
+from python_patterns.matrix import Options, Project
+from python_patterns.render import FAMILY_ROOT, render, set_times_by_content
+from python_patterns.report import (
     BUILD,
     OWN_TESTS,
     RENDER,
     TIERS,
     TYPES,
     Display,
-    Options,
-    Project,
     Report,
-)
-from python_patterns.render import (
-    FAMILY_ROOT,
-    render,
-    set_times_by_content,
 )
 
 CELL = select(
@@ -184,18 +179,21 @@ def test_what_passed_is_not_checked_again(tmp_path: Path) -> None:
     tree = render(CELL.answers, tmp_path / "trees" / "one")
     project = Project("one", "one", tree, frozenset({TYPES, BUILD}))
 
-    def check() -> tuple[Report, bool]:
-        display = Display(Console(file=io.StringIO()))
-        report = matrix.run([project], options, display)
-        return report, TYPES in report.known
+    def check() -> tuple[Report, bool, str]:
+        shown = io.StringIO()
+        report = matrix.run([project], options, Display(Console(file=shown)))
+        return report, ("one", TYPES) in report.known, shown.getvalue()
 
-    assert not check()[1]
+    _, known, shown = check()
+    assert not known
+    assert "passed before" not in shown
     assert check()[1]
     (tree / "main.py").write_text("wrong: int = 'text'\n", encoding="utf-8")
     for _ in range(2):
-        report, known = check()
+        report, known, shown = check()
         assert report.failures
         assert not known
+        assert "1 are checked, for these changed\n    main.py: 1 project\n" in shown
 
 
 def test_times_say_the_content(tmp_path: Path) -> None:
@@ -327,6 +325,23 @@ def test_cells_outside_the_sample_are_only_rendered(tmp_path: Path) -> None:
     (project,) = matrix.projects_of([CELL], tmp_path, frozenset(TIERS), {CELL.id})
     assert project.tiers == {RENDER}
     assert project.answers == CELL.answers
+
+
+@pytest.mark.parametrize("parts", [1, 3, 7, 1000])
+def test_parts_for_several_machines_are_all_cells_and_each_once(parts: int) -> None:
+    cells = find_cells(FAMILY_ROOT)
+    found = [matrix.shard(cells, part, parts) for part in range(1, parts + 1)]
+    assert [cell for part in found for cell in part] == cells
+    assert max(map(len, found)) - min(map(len, found)) <= 1
+
+
+@pytest.mark.parametrize("part", ["0/2", "3/2", "1", "a/b"])
+def test_a_part_that_there_is_not_is_refused(
+    capsys: pytest.CaptureFixture[str], part: str
+) -> None:
+    with pytest.raises(SystemExit):
+        matrix.main(["--all", "--shard", part])
+    assert "a part and the number of parts, such as 1/4." in capsys.readouterr().err
 
 
 def test_selection_and_all_exclude_each_other(

@@ -15,41 +15,45 @@ import fcntl
 import multiprocessing
 import os
 import queue
-import resource
+import re
 import shutil
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, RUSAGE_SELF
 from typing import Never
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from python_patterns import checks, programs, render, servers, warm
 from python_patterns.cells import Cell, SelectionError, find_cells, sample, select
 from python_patterns.checks import Environment
-from python_patterns.passed import Passed
+from python_patterns.page import write_page
+from python_patterns.passed import NEVER, Passed, State
+from python_patterns.report import (
+    BUILD,
+    OWN_TESTS,
+    RENDER,
+    TIERS,
+    TYPES,
+    Display,
+    Report,
+    Spent,
+    cost,
+    reasons,
+    summary,
+    watched_memory,
+    write_findings,
+)
 
-RENDER, TYPES, OWN_TESTS, BUILD = 1, 2, 3, 4
-TIERS = {RENDER: "render", TYPES: "types", OWN_TESTS: "own tests", BUILD: "build"}
 DEFAULT_CACHE = render.FAMILY_ROOT / ".cache" / "matrix"
 # A project's tests wait for its processes a third of the time.
 JOBS = (os.cpu_count() or 1) * 3 // 2
-SECONDS_BETWEEN_LINES = 15
-LONGEST_FINDING = 240
 
 # The shortest and the longest slug: an import, a line or a table that has room for
 # the default one may not have it for these.
@@ -75,14 +79,6 @@ class Project:
     tiers: frozenset[int]
     answers: Mapping[str, str] | None = None
     is_fresh: bool = False
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Seconds by the clock, and of the processor."""
-
-    seconds: float = 0.0
-    processor_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -328,78 +324,6 @@ class _Check:
         return checks.wheel_errors(tree, environment, scratch / "wheel", log)
 
 
-class Display:
-    """Progress with the time left: a bar in a terminal, else a line now and then."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        )
-
-    def line(self, text: str) -> None:
-        """Print one line, as it is."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def each[T](self, what: str, results: Iterable[T], total: int) -> Iterator[T]:
-        """Yield results as they come, showing how many are still to come."""
-        start = last = time.monotonic()
-        with self._bar as bar:
-            task = bar.add_task(what, total=total)
-            for done, result in enumerate(results, start=1):
-                yield result
-                bar.advance(task)
-                now = time.monotonic()
-                if bar.disable and now - last > SECONDS_BETWEEN_LINES:
-                    last = now
-                    left = (now - start) / done * (total - done)
-                    self.line(f"{what}: {done} of {total}, {left:.0f} s left")
-            bar.remove_task(task)
-
-
-@dataclass
-class Report:
-    """What a run found.
-
-    Attributes:
-        display: Where failures are shown, as they come.
-        findings: By project and tier, what is wrong; an empty list is a pass.
-        processor_seconds: By tier, user and system time.
-        seconds: By tier, time that lanes were busy with it.
-        known: By tier, how many projects passed it in an earlier run.
-    """
-
-    display: Display
-    findings: dict[tuple[str, int], list[str]] = field(default_factory=dict)
-    processor_seconds: dict[int, float] = field(default_factory=dict)
-    seconds: dict[int, float] = field(default_factory=dict)
-    known: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def failures(self) -> dict[tuple[str, int], list[str]]:
-        """The findings of what did not pass."""
-        return {key: errors for key, errors in self.findings.items() if errors}
-
-    def add(self, project: Project, tier: int, errors: list[str], spent: Spent) -> None:
-        """Add the findings of one tier of one project."""
-        self.findings.setdefault((project.id, tier), []).extend(errors)
-        for total, seconds in (
-            (self.processor_seconds, spent.processor_seconds),
-            (self.seconds, spent.seconds),
-        ):
-            total[tier] = total.get(tier, 0.0) + seconds
-        if errors:
-            self.display.line(
-                f"FAIL {project.id}, tier {tier} {TIERS[tier]}: {shortened(errors[0])}"
-            )
-
-
 def run(projects: Sequence[Project], options: Options, display: Display) -> Report:
     """Take projects through their tiers.
 
@@ -438,7 +362,7 @@ def _render(projects: Sequence[Project], options: Options, report: Report) -> No
             done = as_completed(jobs)
             for job in report.display.each("render", done, len(jobs)):
                 errors, *spent = job.result()
-                report.add(jobs[job], RENDER, errors, Spent(*spent))
+                report.add(jobs[job].id, RENDER, errors, Spent(*spent))
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
             raise
@@ -452,34 +376,44 @@ def _lint(projects: Sequence[Project], options: Options, report: Report) -> None
     root = projects[0].tree.parent
     found = checks.ruff_errors(list(by_tree), root, options.logs / "ruff.log")
     now = os.times()
-    spent = Spent(
-        time.monotonic() - start,
-        now.children_user
-        + now.children_system
-        - used.children_user
-        - used.children_system,
-    )
+    processor = now.children_user + now.children_system
+    processor -= used.children_user + used.children_system
+    each = Spent((time.monotonic() - start) / len(by_tree), processor / len(by_tree))
     for tree, errors in found.items():
-        report.add(by_tree[tree], RENDER, errors, spent)
-        spent = Spent()
+        report.add(by_tree[tree].id, RENDER, errors, each)
+
+
+def _not_passed(
+    projects: Sequence[Project],
+    states: Mapping[str, State],
+    passed: Passed,
+    report: Report,
+) -> list[Project]:
+    """Leave out what passed before, and say why the rest is checked."""
+    left = []
+    why: dict[str, list[str]] = {}
+    for project in projects:
+        state = states[project.id]
+        known = project.tiers & passed.tiers(state)
+        for tier in known:
+            report.add_known(project.id, tier)
+        if project.tiers - known - {RENDER}:
+            left.append(replace(project, tiers=project.tiers - known))
+            why[project.id] = state.reasons(passed.last(project.id))
+    if any(why[project.id] != [NEVER] for project in left) or len(left) < len(projects):
+        report.display.line(
+            f"{len(projects) - len(left)} of {len(projects)} projects passed before as "
+            f"they are; {len(left)} are checked{', for these changed' if left else ''}"
+        )
+        for line in reasons(why):
+            report.display.line(line)
+    return left
 
 
 def _check(projects: Sequence[Project], options: Options, report: Report) -> None:
     passed = Passed(options.cache / "passed", options.python)
-    names = {project.id: passed.name(project.tree) for project in projects}
-    left = []
-    for project in projects:
-        known = project.tiers & passed.tiers(names[project.id])
-        for tier in known:
-            report.findings.setdefault((project.id, tier), [])
-            report.known[tier] = report.known.get(tier, 0) + 1
-        left.append(replace(project, tiers=project.tiers - known))
-    projects = [project for project in left if project.tiers - {RENDER}]
-    if len(left) > len(projects):
-        report.display.line(
-            f"{len(left) - len(projects)} of {len(left)} projects passed before as "
-            f"they are; {len(projects)} are checked"
-        )
+    states = {project.id: passed.state(project.tree) for project in projects}
+    projects = _not_passed(projects, states, passed, report)
     with (
         _servers(projects) as running,
         _lanes(options) as lanes,
@@ -490,9 +424,11 @@ def _check(projects: Sequence[Project], options: Options, report: Report) -> Non
             each = report.display.each("check", results, len(projects))
             for project, by_tier in each:
                 for tier, (errors, spent) in by_tier.items():
-                    report.add(project, tier, errors, spent)
+                    report.add(project.id, tier, errors, spent)
                     if not errors:
-                        passed.add(names[project.id], tier)
+                        passed.add(states[project.id], tier)
+                if not any(errors for errors, _ in by_tier.values()):
+                    passed.set_last(project.id, states[project.id])
         except KeyboardInterrupt:
             programs.stop()
             pool.shutdown(cancel_futures=True)
@@ -529,47 +465,6 @@ def _results(
         yield result
 
 
-def _summary(report: Report, projects: Sequence[Project]) -> Iterator[str]:
-    cells = len({project.cell for project in projects})
-    cell_of = {project.id: project.cell for project in projects}
-    for tier, name in TIERS.items():
-        results = [bool(e) for (_, t), e in report.findings.items() if t == tier]
-        if results:
-            used = report.processor_seconds.get(tier, 0.0)
-            yield (
-                f"tier {tier} {name:10} {len(results):4} projects, "
-                f"{report.known.get(tier, 0):4} as before, "
-                f"{sum(results):3} failed, {report.seconds.get(tier, 0.0):7.1f} s, "
-                f"processor {used:7.1f} s, {used / cells:5.2f} s a cell"
-            )
-    failures: dict[str, list[tuple[int, str]]] = {}
-    for (project, tier), errors in sorted(report.failures.items()):
-        found = [(tier, error) for error in errors]
-        failures.setdefault(cell_of[project], []).extend(found)
-    for cell, found in failures.items():
-        tier, error = min(found, key=lambda pair: pair[0])
-        yield f"{cell}: {len(found)} findings, first in tier {tier}: {shortened(error)}"
-        tiers = ",".join(map(str, sorted({tier for tier, _ in found})))
-        yield f"    nox -s matrix -- {cell} --tiers {tiers} --keep DIR"
-
-
-def _cost(cells: int) -> str:
-    """Say what the run took in all: what it shares is no tier's."""
-    mine, others = map(resource.getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN))
-    used = mine.ru_utime + mine.ru_stime + others.ru_utime + others.ru_stime
-    return f"processor {used:.0f} s in all, {used / cells:.2f} s a cell"
-
-
-def _write_findings(report: Report, logs: Path) -> None:
-    logs.mkdir(parents=True, exist_ok=True)
-    lines = [
-        f"{project}, tier {tier} {TIERS[tier]}: {error}\n"
-        for (project, tier), errors in sorted(report.failures.items())
-        for error in errors
-    ]
-    (logs / "findings.txt").write_text("".join(lines), encoding="utf-8")
-
-
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m python_patterns.matrix",
@@ -592,6 +487,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--all", action="store_true", help="take every cell through all tiers"
     )
+    parser.add_argument(
+        "--shard",
+        default="1/1",
+        metavar="I/N",
+        help="take the I-th of N parts of the cells, for N machines",
+    )
     parser.add_argument("--list", action="store_true", help="only list the cells' ids")
     parser.add_argument(
         "--fresh",
@@ -608,13 +509,24 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     if not tiers <= set(TIERS):
         parser.error(f"--tiers takes numbers of {', '.join(map(str, TIERS))}.")
     arguments.tiers = frozenset(tiers | {RENDER})
+    shard = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", arguments.shard)
+    if not shard or int(shard[1]) > int(shard[2]):
+        parser.error("--shard takes a part and the number of parts, such as 1/4.")
+    arguments.shard = int(shard[1]), int(shard[2])
     arguments.jobs = min(max(arguments.jobs, 1), servers.REDIS_DATABASES)
     return arguments
 
 
-def shortened(text: str) -> str:
-    """Cut a finding to what a line takes; the log has all of it."""
-    return text if len(text) <= LONGEST_FINDING else f"{text[:LONGEST_FINDING]}…"
+def shard(cells: Sequence[Cell], part: int, parts: int) -> list[Cell]:
+    """Take a part of the cells, neighbours together: they share environments.
+
+    Args:
+        cells: All of them.
+        part: Which part, from 1.
+        parts: How many there are.
+    """
+    start, end = (len(cells) * number // parts for number in (part - 1, part))
+    return list(cells[start:end])
 
 
 def _stop(_signal: int, _frame: object) -> Never:
@@ -637,12 +549,17 @@ def main(words: Sequence[str] | None = None) -> int:
     except SelectionError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
-    if arguments.list:
-        print("\n".join(cell.id for cell in cells))  # noqa: T201
-        return 0
     is_sample = not arguments.all and not arguments.selection
     taken = sample(cells) if is_sample else cells
     left = {cell.id for cell in cells} - {cell.id for cell in taken}
+    cells = shard(cells, *arguments.shard)
+    left &= {cell.id for cell in cells}
+    if not cells:
+        print("There are fewer cells than parts: this part has none.")  # noqa: T201
+        return 0
+    if arguments.list:
+        print("\n".join(cell.id for cell in cells))  # noqa: T201
+        return 0
 
     cache: Path = arguments.cache.resolve()
     for directory in ("environments", "lanes", "passed") if arguments.fresh else ():
@@ -652,7 +569,10 @@ def main(words: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     display = Display(Console())
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="python-patterns-matrix-") as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="python-patterns-matrix-") as scratch,
+        watched_memory() as most,
+    ):
         trees = (
             arguments.keep.resolve() if arguments.keep else Path(scratch, "projects")
         )
@@ -672,8 +592,10 @@ def main(words: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             display.line("Stopped.")
             return 130
-    _write_findings(report, logs)
-    for line in _summary(report, projects):
+        (memory,) = most
+    write_findings(report, logs)
+    cell_of = {project.id: project.cell for project in projects}
+    for line in summary(report, cell_of):
         display.line(line)
     if left:
         file = logs / "left.txt"
@@ -683,12 +605,17 @@ def main(words: Sequence[str] | None = None) -> int:
             f"{len(left)} cells went through tier 1 only and are left to --all; their "
             f"ids are in {file}"
         )
-    display.line(_cost(len(cells)))
+    display.line(cost(len(cells), memory))
     failed = {project for project, _ in report.failures}
-    display.line(
+    conclusion = (
         f"{len(cells)} cells, {len(projects)} projects, {len(failed)} failed, "
-        f"{time.monotonic() - start:.0f} s; logs in {logs}"
+        f"{time.monotonic() - start:.0f} s"
     )
+    display.line(f"{conclusion}; logs in {logs}")
+    page = write_page(
+        report, cells, cell_of, logs, f"Python {options.python}: {conclusion}"
+    )
+    display.line(f"all of it, to look at: {page}")
     return 1 if failed else 0
 
 

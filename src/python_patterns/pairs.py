@@ -29,8 +29,8 @@ from python_patterns.cells import Cell, find_cells, select
 from python_patterns.grow.git import GIT, Repository, Tree
 from python_patterns.grow.modules import defined, module_of
 from python_patterns.grow.plan import Merger, Plan
-from python_patterns.matrix import Display
 from python_patterns.render import FAMILY_ROOT, render
+from python_patterns.report import OWN_TESTS, RENDER, TYPES, Display, Report
 
 AXES = (
     "size",
@@ -268,7 +268,7 @@ class Bench:
         return found + list(_missing_imports(directory))
 
 
-def check(trees: Sequence[Path], scratch: Path, display: Display) -> matrix.Report:
+def check(trees: Sequence[Path], scratch: Path, display: Display) -> Report:
     """Take projects through their own checks and tests, as the matrix does.
 
     Args:
@@ -284,7 +284,7 @@ def check(trees: Sequence[Path], scratch: Path, display: Display) -> matrix.Repo
         scratch=scratch / "checks",
         template=scratch,
     )
-    tiers = frozenset({matrix.RENDER, matrix.TYPES, matrix.OWN_TESTS})
+    tiers = frozenset({RENDER, TYPES, OWN_TESTS})
     projects = [matrix.Project(one.name, one.name, one, tiers) for one in trees]
     return matrix.run(projects, options, display)
 

@@ -1,11 +1,15 @@
 """What passed already, so that nothing is checked twice."""
 
 import hashlib
-from functools import cache
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.metadata import distributions
 from pathlib import Path
 
 ANSWERS = ".copier-answers.yml"
+NEVER = "never passed"
 # The modules that decide what passes; those that draw, measure or choose do not.
 JUDGES = (
     *("checks", "matrix", "passed", "programs", "servers", "tally"),
@@ -14,22 +18,22 @@ JUDGES = (
 
 
 @cache
-def _tools() -> bytes:
+def _tools() -> str:
     """Hash what judges: the code of the checks, and the versions of what it uses."""
     versions = sorted(f"{one.name} {one.version}\n" for one in distributions())
     digest = hashlib.sha256("".join(versions).encode())
     for name in JUDGES:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    return digest.digest()
+    return digest.hexdigest()
 
 
-def _tree(tree: Path) -> bytes:
-    """Hash names, modes and content of a project's files.
+def _files(tree: Path) -> dict[str, str]:
+    """Hash modes and content of a project's files, by name.
 
     Of what is only read by people the name is enough: no test and no tool opens it, but
     the one that builds the wheel, which takes whatever it says.
     """
-    digest = hashlib.sha256()
+    found = {}
     for path in sorted(path for path in tree.rglob("*") if path.is_file()):
         is_prose = path.suffix == ".md"
         content = b"" if is_prose else path.read_bytes()
@@ -37,10 +41,42 @@ def _tree(tree: Path) -> bytes:
             # It also names the copy of the template, which is another in every run.
             lines = content.splitlines()
             content = b"\n".join(line for line in lines if not line.startswith(b"_"))
+        mode = f"{path.stat().st_mode:o} ".encode()
         name = path.relative_to(tree).as_posix()
-        mode = path.stat().st_mode
-        digest.update(f"{name} {mode:o} {len(content)}\n".encode() + content)
-    return digest.digest()
+        found[name] = hashlib.sha256(mode + content).hexdigest()
+    return found
+
+
+@dataclass(frozen=True)
+class State:
+    """All that decides whether a project passes.
+
+    Attributes:
+        python: Version that it is checked with.
+        tools: Hash of the code of the checks, and of the versions of what it uses.
+        files: Hashes of its files, by name.
+    """
+
+    python: str
+    tools: str
+    files: Mapping[str, str]
+
+    @cached_property
+    def name(self) -> str:
+        """What stands for it."""
+        text = json.dumps([self.python, self.tools, self.files], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def reasons(self, before: "State | None") -> list[str]:
+        """Say what is not as it was when the project last passed."""
+        if before is None:
+            return [NEVER]
+        if before.tools != self.tools:
+            return ["the checks or their tools changed"]
+        names = before.files.keys() | self.files.keys()
+        return sorted(
+            name for name in names if before.files.get(name) != self.files.get(name)
+        )
 
 
 class Passed:
@@ -55,22 +91,39 @@ class Passed:
         """Open the store.
 
         Args:
-            directory: Holds one empty file for each tier that was passed.
+            directory: Holds one empty file for each tier that was passed, and one for
+                each project as it was then.
             python: Version that projects are checked with.
         """
         self.directory = directory
         self.python = python
         directory.mkdir(parents=True, exist_ok=True)
 
-    def name(self, tree: Path) -> str:
-        """Return what stands for a project as it is; its tiers add their numbers."""
-        parts = (self.python.encode(), _tools(), _tree(tree))
-        return hashlib.sha256(b"".join(parts)).hexdigest()
+    def state(self, tree: Path) -> State:
+        """Read a project as it is."""
+        return State(self.python, _tools(), _files(tree))
 
-    def tiers(self, name: str) -> set[int]:
-        """Return the tiers that were passed under this name."""
-        return {int(path.suffix[1:]) for path in self.directory.glob(f"{name}.*")}
+    def tiers(self, state: State) -> set[int]:
+        """Return the tiers that were passed in this state."""
+        found = self.directory.glob(f"{state.name}.*")
+        return {int(path.suffix[1:]) for path in found}
 
-    def add(self, name: str, tier: int) -> None:
+    def add(self, state: State, tier: int) -> None:
         """Remember that a tier was passed."""
-        (self.directory / f"{name}.{tier}").touch()
+        (self.directory / f"{state.name}.{tier}").touch()
+
+    def last(self, project: str) -> State | None:
+        """Return the state in which a project passed last."""
+        try:
+            text = self._project(project).read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        return State(**json.loads(text))
+
+    def set_last(self, project: str, state: State) -> None:
+        """Remember the state in which a project passed."""
+        text = json.dumps(vars(state) | {"files": dict(state.files)})
+        self._project(project).write_text(text, "utf-8")
+
+    def _project(self, project: str) -> Path:
+        return self.directory / f"{project}-python{self.python}.json"

@@ -23,9 +23,9 @@ from rich.console import Console
 from python_patterns import edits, live, pairs
 from python_patterns.cells import Cell, find_cells, sample
 from python_patterns.grow.git import GIT
-from python_patterns.matrix import Display
 from python_patterns.pairs import Bench
 from python_patterns.render import FAMILY_ROOT, copy_template, render
+from python_patterns.report import Display
 
 # Each step changes what it names, and keeps the rest.
 STEPS: Sequence[Mapping[str, str]] = (

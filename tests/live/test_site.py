@@ -6,8 +6,7 @@ the pages there.
 
 import os
 import secrets
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,21 +18,6 @@ from python_patterns import live, render
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright here")
-
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, PROGRAMS)), None)
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
 
 PASSWORD = "correct horse battery"  # noqa: S105
 PRODUCTS = {
@@ -47,7 +31,10 @@ MOST_TABS = 20
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(
+    chromium: str,  # noqa: ARG001 - without one, nobody looks at the site
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
     """Start the site as in production, and give its address."""
     directory = tmp_path_factory.mktemp("site")
     answers = yaml.safe_load((render.FAMILY_ROOT / "variants/site.yml").read_text())
@@ -81,20 +68,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(address: str) -> "Iterator[Page]":
-    """Give a page of a new browser; in the end its console must be empty."""
-    complaints: list[str] = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = browser.new_page(
-            base_url=address, viewport={"width": 960, "height": 640}
-        )
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        yield page
-        browser.close()
-    assert complaints == []
+def page(new_page: "Callable[..., Page]", address: str) -> "Page":
+    """Give a page of a new browser."""
+    return new_page(base_url=address, viewport={"width": 960, "height": 640})
 
 
 def show(page: "Page", name: str) -> None:
