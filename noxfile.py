@@ -40,6 +40,13 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Plant faults in the template, and print which tier of the matrix caught each."""
+    session.install("--editable", ".", *DEV)
+    session.run("python", "-m", "python_patterns.mutants", *session.posargs)
+
+
+@nox.session
 def live(session: nox.Session) -> None:
     """Run the variants on real servers: HTTP, jobs, killed workers, the contract."""
     session.install("--editable", ".", *DEV)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from python_patterns import checks, matrix, programs
+from python_patterns import checks, matrix, mutants, programs
 from python_patterns.cells import find_cells, select
 from python_patterns.matrix import Options, Project
 from python_patterns.render import FAMILY_ROOT, render, set_times_by_content
@@ -108,6 +108,7 @@ MISTAKES: Mapping[str, tuple[Callable[[Path], None], int, str]] = {
         OWN_TESTS,
         "why",
     ),
+    "unpinned": (declare("packaging"), TYPES, "declared without a version"),
     "environment": (
         declare("no-such-distribution-as-this"),
         TYPES,
@@ -424,3 +425,13 @@ def test_interrupt_ends_a_run(tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 130
     assert output.endswith("Stopped.\n")
+
+
+def test_mutants_are_of_every_framework_and_tier_and_still_fit(tmp_path: Path) -> None:
+    projects = [mutants.mutated(mutant, tmp_path) for mutant in mutants.MUTANTS]
+    assert len(projects) >= 25
+    assert {mutant.tier for mutant in mutants.MUTANTS} == TIERS.keys()
+    answers = [project.answers or {} for project in projects]
+    frameworks = {"fastapi", "django", "flask", "none"}
+    assert {one["framework"] for one in answers} == frameworks
+    assert len({project.id for project in projects}) == len(projects)

@@ -421,10 +421,16 @@ def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.module
 
 
+def _has_lower_bound(requirement: Requirement) -> bool:
+    return any(one.operator in {">=", "~=", "=="} for one in requirement.specifier)
+
+
 def declaration_errors(
     tree: Path, needs: Declared, providers: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """Find imports that work only because some other package brings them along.
+    """Find what is declared without a version, or used without being declared.
+
+    Such an import works only because some other package brings the module along.
 
     Args:
         tree: The project's directory.
@@ -433,7 +439,11 @@ def declaration_errors(
     """
     roots = [tree, tree / "src"]
     own = {path.stem for root in roots if root.is_dir() for path in root.iterdir()}
-    errors = []
+    errors = [
+        f"{text!r} is declared without a version to start from"
+        for text in needs.main + needs.dev
+        if not _has_lower_bound(Requirement(text))
+    ]
     for path in _python_files(tree):
         name = path.relative_to(tree).as_posix()
         allowed = needs.names(dev=bool(TESTS.search(name)))

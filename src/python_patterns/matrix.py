@@ -71,6 +71,7 @@ class Project:
         tiers: The tiers that it goes through.
         answers: What to render it from; a tree that is there already has none.
         is_fresh: Its own tests are new processes, not forks.
+        template: What to render it from, if not from the template of all others.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Project:
     tiers: frozenset[int]
     answers: Mapping[str, str] | None = None
     is_fresh: bool = False
+    template: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -354,7 +356,10 @@ def _render(projects: Sequence[Project], options: Options, report: Report) -> No
     with ProcessPoolExecutor(options.jobs, context, _ignore_interrupts) as pool:
         jobs = {
             pool.submit(
-                checks.render_errors, one.answers, one.tree, options.template
+                checks.render_errors,
+                one.answers,
+                one.tree,
+                one.template or options.template,
             ): one
             for one in projects
         }
