@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from importlib.metadata import distributions
 from pathlib import Path
@@ -122,8 +122,7 @@ class Passed:
 
     def set_last(self, project: str, state: State) -> None:
         """Remember the state in which a project passed."""
-        text = json.dumps(vars(state) | {"files": dict(state.files)})
-        self._project(project).write_text(text, "utf-8")
+        self._project(project).write_text(json.dumps(asdict(state)), "utf-8")
 
     def _project(self, project: str) -> Path:
         return self.directory / f"{project}-python{self.python}.json"
