@@ -173,13 +173,13 @@ MUTANTS = (
         "        self.products.add(product)\n",
     ),
     Mutant(
-        "a service that uses a route",
+        "a route that uses a repository",
         TYPES,
         SQLALCHEMY,
-        USERS + "/{{ paths.products_service }}.py.jinja",
-        "from {{ mod.products_repository }} import ProductRepository\n",
+        USERS + "/{{ when.fastapi }}/{{ paths.products_routes }}.py.jinja",
+        "{% endcall %}\n\nrouter = ",
         "from {{ mod.products_repository }} import ProductRepository\n"
-        "from {{ mod.products_routes }} import router as router\n",
+        "{% endcall %}\n\nREPOSITORY = ProductRepository\nrouter = ",
     ),
     # --- Tier 3: the project's own tests ---
     Mutant(
