@@ -21,6 +21,15 @@ from python_patterns.grow.project import read_answers
 from python_patterns.records import GROW, Record, records
 from python_patterns.render import FAMILY_ROOT, copy_template, render
 
+
+def has_engine() -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    done = subprocess.run((docker, "info"), check=False, capture_output=True)
+    return done.returncode == 0
+
+
 # A command, and the first record that has it.
 COMMANDS: Mapping[str, Record] = {
     command: record
@@ -36,7 +45,7 @@ BEFORE = {
     f"{MANAGE} createsuperuser --noinput --email ada@example.com --name Ada"
 }
 TYPED = {"changepassword": "correct horse 1\n" * 2}
-DOCKER = pytest.mark.skipif(not shutil.which("docker"), reason="no docker here")
+DOCKER = pytest.mark.skipif(not has_engine(), reason="no container engine here")
 
 
 def git(directory: Path, *words: str) -> None:
@@ -103,11 +112,9 @@ def shell(tmp_path: Path) -> Mapping[str, str]:
     programs.mkdir()
     (programs / "uv").symlink_to(uv.find_uv_bin())
     (programs / "python").symlink_to(sys.executable)
-    return {
-        **{name: os.environ[name] for name in os.environ if name.startswith("UV_")},
-        "HOME": os.environ.get("HOME", str(tmp_path)),
-        "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
-    }
+    inherited = {name: os.environ[name] for name in os.environ if name != "VIRTUAL_ENV"}
+    path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
+    return {**inherited, "PATH": path}
 
 
 @pytest.mark.parametrize(
