@@ -27,8 +27,9 @@ from python_patterns.report import (
     Report,
 )
 
+CELLS = find_cells(FAMILY_ROOT)
 CELL = select(
-    find_cells(FAMILY_ROOT),
+    CELLS,
     ["purpose=api", "size=small", "concurrency=sync", "worker=none"],
 )[0]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -330,9 +331,8 @@ def test_cells_outside_the_sample_are_only_rendered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("parts", [1, 3, 7, 1000])
 def test_parts_for_several_machines_are_all_cells_and_each_once(parts: int) -> None:
-    cells = find_cells(FAMILY_ROOT)
-    found = [matrix.shard(cells, part, parts) for part in range(1, parts + 1)]
-    assert [cell for part in found for cell in part] == cells
+    found = [matrix.shard(CELLS, part, parts) for part in range(1, parts + 1)]
+    assert [cell for part in found for cell in part] == CELLS
     assert max(map(len, found)) - min(map(len, found)) <= 1
 
 
@@ -428,7 +428,7 @@ def test_interrupt_ends_a_run(tmp_path: Path) -> None:
 
 
 def test_mutants_are_of_every_framework_and_tier_and_still_fit(tmp_path: Path) -> None:
-    projects = [mutants.mutated(mutant, tmp_path) for mutant in mutants.MUTANTS]
+    projects = [mutants.mutated(mutant, CELLS, tmp_path) for mutant in mutants.MUTANTS]
     assert len(projects) >= 25
     assert {mutant.tier for mutant in mutants.MUTANTS} == TIERS.keys()
     answers = [project.answers or {} for project in projects]

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from python_patterns import matrix
-from python_patterns.cells import find_cells, select
+from python_patterns.cells import Cell, find_cells, select
 from python_patterns.render import FAMILY_ROOT, copy_template
 from python_patterns.report import BUILD, OWN_TESTS, RENDER, TIERS, TYPES, Display
 
@@ -356,17 +356,18 @@ MUTANTS = (
 )
 
 
-def mutated(mutant: Mutant, scratch: Path) -> matrix.Project:
-    """Render a project from the template with a fault in it.
+def mutated(mutant: Mutant, cells: Sequence[Cell], scratch: Path) -> matrix.Project:
+    """Plan a project of the template with a fault in it.
 
     Args:
         mutant: The fault.
+        cells: All cells.
         scratch: Directory for templates and projects.
 
     Raises:
         ValueError: The text that it changes is not there, or more than once.
     """
-    (cell, *_) = select(find_cells(FAMILY_ROOT), mutant.cell)
+    (cell, *_) = select(cells, mutant.cell)
     template = copy_template(FAMILY_ROOT, scratch / "templates" / mutant.slug)
     path = template / mutant.file
     text = path.read_text("utf-8")
@@ -401,7 +402,8 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"No fault is called {' '.join(options.words)}.")
     with tempfile.TemporaryDirectory(prefix="patterns-mutants-") as name:
         scratch = Path(name).resolve()
-        projects = [mutated(mutant, scratch) for mutant in mutants]
+        cells = find_cells(FAMILY_ROOT)
+        projects = [mutated(mutant, cells, scratch) for mutant in mutants]
         report = matrix.run(
             projects,
             matrix.Options(
