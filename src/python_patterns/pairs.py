@@ -133,6 +133,11 @@ class Pair:
         """The cell, and what becomes of it."""
         return f"{self.old.id} {self.axis}={self.new.answers[self.axis]}"
 
+    @property
+    def directory(self) -> str:
+        """Its name, as that of a directory."""
+        return self.name.replace(" ", "-")
+
 
 @dataclass
 class Outcome:
@@ -150,7 +155,7 @@ class Outcome:
     differs: Sequence[str] = ()
     conflicts: Mapping[str, str] = field(default_factory=dict)
     lost: Sequence[str] = ()
-    faults: Sequence[str] = ()
+    faults: list[str] = field(default_factory=list)
 
     @property
     def word(self) -> str:
@@ -350,8 +355,7 @@ def main() -> int:
         scratch = Path(name).resolve()
         bench = Bench(scratch)
         for pair in pairs:
-            # Beside the others, and with no name that is a package's.
-            result = scratch / "results" / pair.name.replace(" ", "-")
+            result = scratch / "results" / pair.directory
             outcome = bench.try_pair(pair, result)
             outcomes.append(outcome)
             print(f"{outcome.word:<10} {pair.name}", flush=True)
@@ -366,17 +370,9 @@ def main() -> int:
         if options.check:
             trees = sorted((scratch / "results").iterdir())
             report = check(trees, scratch, Display(Console()))
-            for outcome in outcomes:
-                tree = outcome.pair.name.replace(" ", "-")
-                outcome.faults = [
-                    *outcome.faults,
-                    *(
-                        finding
-                        for (project, _), findings in report.failures.items()
-                        if project == tree
-                        for finding in findings
-                    ),
-                ]
+            by_tree = {outcome.pair.directory: outcome for outcome in outcomes}
+            for (tree, _), findings in report.failures.items():
+                by_tree[tree].faults += findings
             print(f"{len(trees)} of them through their own checks and tests")
     _print(outcomes)
     return int(any(outcome.word == "FAILED" for outcome in outcomes))
