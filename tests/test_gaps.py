@@ -178,7 +178,7 @@ MADE = f"_src_path: {family_template()}"
         ({}, [], "{} has no .copier-answers.yml: it is no project of this template"),
         ({ANSWERS: "a: ["}, [], "cannot be read"),
         ({ANSWERS: "text"}, [], "does not say where the template is"),
-        ({ANSWERS: f"{MADE}\nframework: rails"}, [], "Invalid choice for 'framework': 'rails' is not"),
+        ({ANSWERS: f"{MADE}\nframework: rails"}, [], "'framework': 'rails' is not in"),
         ({ANSWERS: MADE, "pyproject.toml": "["}, [], "is not TOML"),
         ({ANSWERS: MADE}, ["--accept=dragons"], "there is no gap 'dragons' to accept"),
     ],
