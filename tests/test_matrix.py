@@ -257,7 +257,7 @@ def test_type_error_of_same_size_and_time_is_reported(tmp_path: Path) -> None:
         config = '[tool.mypy]\nfiles = ["main.py"]\n'
         tree = write(tmp_path / name, {"main.py": text, "pyproject.toml": config})
         same_times(tree)
-        checks.render_errors(None, tree, tmp_path)
+        checks.render_errors(None, tree, tmp_path, is_fresh=False)
         errors, _ = checks.type_errors(tree, this_environment(), lane, tmp_path / "log")
         found.append(errors)
     assert found[0] == []

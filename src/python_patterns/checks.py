@@ -6,6 +6,7 @@ Each check returns what is wrong, one line a finding, and nothing where all is w
 import ast
 import configparser
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -13,12 +14,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import ruff
@@ -28,6 +30,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from python_patterns import programs, tally
+from python_patterns.bulk import Bulk
 from python_patterns.render import FAMILY_ROOT, render, set_times_by_content
 from python_patterns.warm import Warm
 
@@ -59,9 +62,9 @@ def _python_files(tree: Path) -> list[Path]:
     return [path for path in _files(tree) if path.suffix in {".py", ".pyi"}]
 
 
-def _load(path: Path, text: str) -> None:
+def _load(suffix: str, text: str) -> None:
     """Parse a file as what its name says it is."""
-    match path.suffix:
+    match suffix:
         case ".py" | ".pyi":
             ast.parse(text)
         case ".toml":
@@ -72,10 +75,10 @@ def _load(path: Path, text: str) -> None:
             json.loads(text)
 
 
-def _scars(path: Path, text: str) -> Iterator[str]:
-    tag = LEFTOVER_TAG_PYTHON if path.suffix == ".py" else LEFTOVER_TAG
+def _scars(suffix: str, text: str) -> Iterator[str]:
+    tag = LEFTOVER_TAG_PYTHON if suffix == ".py" else LEFTOVER_TAG
     for number, line in enumerate(text.split("\n"), start=1):
-        if path.suffix != ".html" and (found := tag.search(line)):
+        if suffix != ".html" and (found := tag.search(line)):
             yield f"{number}: leftover template tag {found[0].strip()!r}"
         if line != line.rstrip():
             yield f"{number}: trailing whitespace"
@@ -86,33 +89,70 @@ def _scars(path: Path, text: str) -> Iterator[str]:
         yield f"{text.count(chr(10))}: does not end in exactly one newline"
 
 
-def file_errors(tree: Path) -> list[str]:
+@functools.cache
+def _content_errors(suffix: str, content: bytes) -> tuple[str, ...]:
+    """Find what is wrong with a file, of which many projects have the same."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return ()  # an image or a model
+    errors = [f":{scar}" for scar in _scars(suffix, text)]
+    try:
+        _load(suffix, text)
+    except (SyntaxError, ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        errors.append(f": {type(error).__name__}: {said}")
+    return tuple(errors)
+
+
+def file_errors(files: Mapping[str, bytes]) -> list[str]:
     """Find leftover tags, scars of rendering, and files that do not parse.
 
     Args:
-        tree: The project's directory.
+        files: What the project's files hold, by name.
     """
-    errors = []
-    for path in _files(tree):
-        name = path.relative_to(tree)
-        try:
-            text = path.read_bytes().decode()
-        except UnicodeDecodeError:
-            continue  # an image or a model
-        errors += [f"{name}:{scar}" for scar in _scars(path, text)]
-        try:
-            _load(path, text)
-        except (SyntaxError, ValueError, yaml.YAMLError) as error:
-            errors.append(
-                f"{name}: {type(error).__name__}: {' '.join(str(error).split())}"
-            )
-    if not _python_files(tree):
+    suffixes = {name: PurePosixPath(name).suffix for name in files}
+    errors = [
+        f"{name}{error}"
+        for name, content in sorted(files.items())
+        for error in _content_errors(suffixes[name], content)
+    ]
+    if not {".py", ".pyi"} & set(suffixes.values()):
         errors.append("no Python file was rendered")
     return errors
 
 
+def _contents(tree: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(tree).as_posix(): path.read_bytes() for path in _files(tree)
+    }
+
+
+@functools.cache
+def _bulk(template: Path) -> Bulk:
+    return Bulk(template)
+
+
+def copier_errors(
+    answers: Mapping[str, str], tree: Path, template: Path
+) -> Iterator[str]:
+    """Find where copier renders a project otherwise than it is.
+
+    Args:
+        answers: What it was rendered from.
+        tree: The project's directory.
+        template: A plain copy of the family.
+    """
+    with tempfile.TemporaryDirectory(prefix="python-patterns-copier-") as scratch:
+        copied = _contents(render(answers, Path(scratch, "project"), template=template))
+    here = _contents(tree)
+    for name in sorted(copied.keys() | here.keys()):
+        if copied.get(name) != here.get(name):
+            yield f"{name}: copier renders it otherwise: the fault is in bulk.py"
+
+
 def render_errors(
-    answers: Mapping[str, str] | None, tree: Path, template: Path
+    answers: Mapping[str, str] | None, tree: Path, template: Path, *, is_fresh: bool
 ) -> tuple[list[str], float, float]:
     """Render a project and read its files; for a process pool.
 
@@ -120,24 +160,27 @@ def render_errors(
         answers: What to render it from; missing for a tree that is there already.
         tree: The project's directory. It is removed where rendering fails.
         template: A plain copy of the family.
+        is_fresh: Render it with copier too, and compare.
 
     Returns:
         The findings, and the seconds taken, by the clock and of the processor.
     """
     start, used = time.monotonic(), time.process_time()
     errors = []
-    if answers is not None:
+    if answers is None:
+        set_times_by_content(tree)
+        errors = file_errors(_contents(tree))
+    else:
         try:
-            render(answers, tree, template=template)
-        except Exception as error:  # noqa: BLE001 - whatever copier raises is a finding
+            files = _bulk(template).render(answers, tree)
+            errors = file_errors(files)
+            if is_fresh:
+                errors += copier_errors(answers, tree, template)
+        except Exception as error:  # noqa: BLE001 - whatever a template raises is one
             # What was half rendered would only add findings that follow from this one.
             shutil.rmtree(tree, ignore_errors=True)
             text = " ".join(str(error).split())
             errors = [f"not rendered: {type(error).__name__}: {text}"]
-    else:
-        set_times_by_content(tree)
-    if not errors:
-        errors = file_errors(tree)
     return errors, time.monotonic() - start, time.process_time() - used
 
 

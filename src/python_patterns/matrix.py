@@ -360,6 +360,7 @@ def _render(projects: Sequence[Project], options: Options, report: Report) -> No
                 one.answers,
                 one.tree,
                 one.template or options.template,
+                is_fresh=one.is_fresh,
             ): one
             for one in projects
         }

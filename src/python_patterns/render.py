@@ -164,6 +164,17 @@ def family_template() -> Path:
     return copy_template(FAMILY_ROOT, Path(directory, "family"))
 
 
+def seconds_of(content: bytes) -> int:
+    """Compute a modification time, in seconds since 1970, from what a file holds.
+
+    Args:
+        content: The file's bytes.
+    """
+    digest = hashlib.sha256(content).digest()
+    # Between 2001 and 2035: wheels cannot hold times before 1980.
+    return 1_000_000_000 + int.from_bytes(digest[:4]) % 2**30
+
+
 def set_times_by_content(tree: Path) -> None:
     """Give each file a modification time that is computed from its content.
 
@@ -176,9 +187,7 @@ def set_times_by_content(tree: Path) -> None:
     """
     for path in tree.rglob("*"):
         if path.is_file() and not path.is_symlink():
-            digest = hashlib.sha256(path.read_bytes()).digest()
-            # Between 2001 and 2035: wheels cannot hold times before 1980.
-            seconds = 1_000_000_000 + int.from_bytes(digest[:4]) % 2**30
+            seconds = seconds_of(path.read_bytes())
             os.utime(path, (seconds, seconds))
 
 

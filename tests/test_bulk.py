@@ -1,0 +1,167 @@
+"""Projects that are rendered in bulk are those that copier renders, byte for byte."""
+
+import itertools
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import copier
+import jinja2
+import pytest
+
+from python_patterns.bulk import Bulk
+from python_patterns.checks import copier_errors
+from python_patterns.render import FAMILY_ROOT, copy_template, render
+
+VARIANTS = sorted(path.stem for path in (FAMILY_ROOT / "variants").glob("*.yml"))
+
+# Every way in which a template can read an answer.
+FAMILY = {
+    "copier.yml": """\
+_subdirectory: template
+_answers_file: .answers.yml
+_envops: {undefined: jinja2.StrictUndefined, trim_blocks: true}
+engine: {type: str, choices: [steam, diesel], default: steam}
+fast: {type: bool, default: "{{ engine == 'diesel' }}"}
+wheels: {type: int, choices: [1, 2], default: 1, when: "{{ not fast }}"}
+parts:
+  type: yaml
+  when: false
+  default: |
+    name: {{ engine }}
+    wheels: {count: {{ wheels }}, round: true}
+    {% if fast %}
+    wing: large
+    {% endif %}
+cars: {type: yaml, when: false, default: "{{ ['first', 'second'][:wheels] }}"}
+""",
+    "template/one.txt.jinja": "{{ engine if fast else wheels }}",
+    "template/known.txt.jinja": "{{ fast is defined }} {{ speed is defined }}",
+    "template/inside.txt.jinja": "{{ 'wing' in parts }} {{ parts.get('wing', 0) }}",
+    "template/nested.txt.jinja": "{{ parts.wheels.count }} {{ parts['name'] }}",
+    "template/all.txt.jinja": "{% for key, _ in parts.items() %}{{ key }}{% endfor %}",
+    "template/length.txt.jinja": "{{ parts|length }} {{ parts|tojson }} {{ parts }}",
+    "template/equal.txt.jinja": "{{ parts == {'name': 'steam'} }} {{ cars|join }}",
+    "template/shadow.txt.jinja": (
+        "{% for wheels in cars %}{% include 'included' %}{% endfor %}"
+        "{% set engine = 'none' %}{% include 'included' %}"
+    ),
+    "template/macro.txt.jinja": (
+        "{% macro show(of) %}{{ of.wheels.count }}{{ fast }}{% endmacro %}"
+        "{% from 'imported' import name with context %}{{ show(parts) }}{{ name() }}"
+    ),
+    "template/plain.txt": "{{ not a tag }}\n",
+    "template/{{ engine }}/{{ parts.wing }}/new.txt": "",
+    "template/{% yield car from cars %}{{ car }}{% endyield %}/{{ engine }}.txt": "",
+    "template/{% if fast %}wing{% endif %}/of.txt.jinja": "{{ parts.wing }}",
+    "template/{{ _copier_conf.answers_file }}.jinja": (
+        "{{ _copier_answers|to_nice_yaml }}"
+    ),
+    "included": "{{ wheels }}{{ engine }}",
+    "imported": "{% macro name() %}{{ engine }}{{ wheels }}{% endmacro %}",
+}
+UNDEFINED = "template/{{ engine }}/{{ parts.wing }}/new.txt"
+
+
+def files_of(tree: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        path.relative_to(tree).as_posix(): (
+            stat.S_IMODE(path.stat().st_mode),
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in tree.rglob("*")
+    }
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Path:
+    root = tmp_path / "family"
+    for name, text in FAMILY.items():
+        if name != UNDEFINED:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text, encoding="utf-8")
+    (root / "template/plain.txt").chmod(0o755)
+    return root
+
+
+def all_answers() -> Iterator[Mapping[str, Any]]:
+    for engine, fast in itertools.product(("steam", "diesel"), (True, False)):
+        for wheels in () if fast else (1, 2):
+            yield {"engine": engine, "fast": fast, "wheels": wheels}
+        yield {"engine": engine, "fast": fast}
+    yield {}
+
+
+def test_what_is_remembered_of_one_project_is_right_for_the_others(
+    family: Path, tmp_path: Path
+) -> None:
+    bulk = Bulk(family)
+    seen = []
+    for number, answers in enumerate([*all_answers(), *all_answers()]):
+        bulk.render(answers, tmp_path / f"bulk{number}")
+        copied = tmp_path / f"copied{number}"
+        copier.run_copy(
+            str(family), copied, data=dict(answers), defaults=True, quiet=True
+        )
+        files = files_of(copied)
+        assert files_of(tmp_path / f"bulk{number}") == files
+        if files not in seen:
+            seen.append(files)
+    assert len(seen) > 5  # else the answers would have no effect
+
+
+def test_same_answers_are_not_rendered_again(
+    family: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk = Bulk(family)
+    first = bulk.files({"wheels": 2})
+    monkeypatch.setattr(jinja2.Template, "render", None)
+    assert bulk.files({"wheels": 2}) == first
+
+
+def test_an_answer_that_is_not_there_is_an_error_each_time(family: Path) -> None:
+    (family / UNDEFINED).parent.mkdir(parents=True)
+    (family / UNDEFINED).touch()
+    bulk = Bulk(family)
+    bulk.files({"engine": "diesel"})
+    for _ in range(2):
+        with pytest.raises(jinja2.UndefinedError, match="wing"):
+            bulk.files({})
+
+
+def test_an_answer_that_is_no_choice_is_refused(family: Path) -> None:
+    with pytest.raises(ValueError, match="engine is 'wind'"):
+        Bulk(family).files({"engine": "wind"})
+
+
+def test_a_part_of_a_path_stays_in_the_project(family: Path) -> None:
+    (family / "template/{{ '..' }}").mkdir()
+    with pytest.raises(ValueError, match="outside"):
+        Bulk(family).files({})
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Bulk:
+    return Bulk(copy_template(FAMILY_ROOT, tmp_path_factory.mktemp("ours") / "family"))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_are_as_copier_renders_them(
+    ours: Bulk, variant: str, tmp_path: Path
+) -> None:
+    answers = {"preset": variant}
+    ours.render(answers, tmp_path / "bulk")
+    copied = render(answers, tmp_path / "copied", template=ours.family)
+    assert files_of(tmp_path / "bulk") == files_of(copied)
+    times = [path.stat().st_mtime for path in sorted((tmp_path / "bulk").rglob("*.py"))]
+    assert times == [path.stat().st_mtime for path in sorted(copied.rglob("*.py"))]
+
+
+def test_a_difference_is_a_finding(ours: Bulk, tmp_path: Path) -> None:
+    answers = {"preset": "script"}
+    ours.render(answers, tmp_path)
+    assert not list(copier_errors(answers, tmp_path, ours.family))
+    (tmp_path / "README.md").write_text("other", encoding="utf-8")
+    (found,) = copier_errors(answers, tmp_path, ours.family)
+    assert found.startswith("README.md: copier renders it otherwise")
