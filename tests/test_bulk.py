@@ -162,7 +162,7 @@ def test_variants_are_as_copier_renders_them(
 def test_a_difference_is_a_finding(ours: Bulk, tmp_path: Path) -> None:
     answers = {"preset": "script"}
     ours.render(answers, tmp_path)
-    assert not list(copier_errors(answers, tmp_path, ours.family))
+    assert not list(copier_errors(tmp_path, ours.family, answers))
     (tmp_path / "README.md").write_text("other", encoding="utf-8")
-    (found,) = copier_errors(answers, tmp_path, ours.family)
+    (found,) = copier_errors(tmp_path, ours.family, answers)
     assert found.startswith("README.md: copier renders it otherwise")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,12 @@ from rich.console import Console
 from python_patterns import checks, matrix, mutants, programs
 from python_patterns.cells import find_cells, select
 from python_patterns.matrix import Options, Project
-from python_patterns.render import FAMILY_ROOT, render, set_times_by_content
+from python_patterns.render import (
+    FAMILY_ROOT,
+    copy_template,
+    render,
+    set_times_by_content,
+)
 from python_patterns.report import (
     BUILD,
     OWN_TESTS,
@@ -156,7 +162,6 @@ def options_in(root: Path) -> Options:
         cache=root / "cache",
         logs=root / "logs",
         scratch=root / "scratch",
-        template=root,
     )
 
 
@@ -257,7 +262,7 @@ def test_type_error_of_same_size_and_time_is_reported(tmp_path: Path) -> None:
         config = '[tool.mypy]\nfiles = ["main.py"]\n'
         tree = write(tmp_path / name, {"main.py": text, "pyproject.toml": config})
         same_times(tree)
-        checks.render_errors(None, tree, tmp_path, is_fresh=False)
+        checks.render_errors(tree, None, {}, is_fresh=False)
         errors, _ = checks.type_errors(tree, this_environment(), lane, tmp_path / "log")
         found.append(errors)
     assert found[0] == []
@@ -313,7 +318,7 @@ def test_contract_that_is_broken_is_reported(tmp_path: Path) -> None:
 
 
 def test_every_cell_is_rendered_with_short_and_long_slugs(tmp_path: Path) -> None:
-    projects = matrix.projects_of([CELL], tmp_path, frozenset(TIERS))
+    projects = matrix.projects_of([CELL], tmp_path, tmp_path, frozenset(TIERS))
     slugs = [(project.answers or {}).get("project_slug", "") for project in projects]
     assert [len(slug) for slug in slugs] == [0, 1, 40]
     assert [sorted(project.tiers) for project in projects] == [
@@ -323,8 +328,40 @@ def test_every_cell_is_rendered_with_short_and_long_slugs(tmp_path: Path) -> Non
     ]
 
 
+def test_what_passed_from_the_same_template_is_not_rendered(tmp_path: Path) -> None:
+    family = copy_template(FAMILY_ROOT, tmp_path / "family")
+    options = options_in(tmp_path)
+
+    def check(tree: str, template: Path, options: Options) -> tuple[Report, Path]:
+        tiers = frozenset({RENDER})
+        path = tmp_path / tree
+        project = Project("one", CELL.id, path, tiers, template, CELL.answers)
+        shown = Display(Console(file=io.StringIO()))
+        return matrix.run([project], options, shown), path
+
+    report, tree = check("first/one", family, options)
+    assert not report.known
+    assert tree.is_dir()
+    again = copy_template(FAMILY_ROOT, tmp_path / "again")
+    report, tree = check("second/one", again, options)
+    assert report.known == {("one", RENDER)}
+    assert not tree.exists()
+    report, tree = check("third/one", again, replace(options, renders_all=True))
+    assert not report.known
+    assert tree.is_dir()
+    changed = copy_template(FAMILY_ROOT, tmp_path / "changed")
+    with (changed / "template" / "README.md.jinja").open("a") as stream:
+        stream.write("scar \n")
+    for tree_of in ("fourth/one", "fifth/one"):
+        report, tree = check(tree_of, changed, options)
+        assert not report.known
+        assert report.failures
+
+
 def test_cells_outside_the_sample_are_only_rendered(tmp_path: Path) -> None:
-    (project,) = matrix.projects_of([CELL], tmp_path, frozenset(TIERS), {CELL.id})
+    (project,) = matrix.projects_of(
+        [CELL], tmp_path, tmp_path, frozenset(TIERS), {CELL.id}
+    )
     assert project.tiers == {RENDER}
     assert project.answers == CELL.answers
 

@@ -128,20 +128,20 @@ def _contents(tree: Path) -> dict[str, bytes]:
     }
 
 
-@functools.cache
+@functools.lru_cache(maxsize=2)
 def _bulk(template: Path) -> Bulk:
     return Bulk(template)
 
 
 def copier_errors(
-    answers: Mapping[str, str], tree: Path, template: Path
+    tree: Path, template: Path, answers: Mapping[str, str]
 ) -> Iterator[str]:
     """Find where copier renders a project otherwise than it is.
 
     Args:
-        answers: What it was rendered from.
         tree: The project's directory.
         template: A plain copy of the family.
+        answers: What it was rendered with.
     """
     with tempfile.TemporaryDirectory(prefix="python-patterns-copier-") as scratch:
         copied = _contents(render(answers, Path(scratch, "project"), template=template))
@@ -152,22 +152,22 @@ def copier_errors(
 
 
 def render_errors(
-    answers: Mapping[str, str] | None, tree: Path, template: Path, *, is_fresh: bool
+    tree: Path, template: Path | None, answers: Mapping[str, str], *, is_fresh: bool
 ) -> tuple[list[str], float, float]:
     """Render a project and read its files; for a process pool.
 
     Args:
-        answers: What to render it from; missing for a tree that is there already.
         tree: The project's directory. It is removed where rendering fails.
-        template: A plain copy of the family.
+        template: A plain copy of the family to render it from; missing for a tree that
+            is there already.
+        answers: What to render it with.
         is_fresh: Render it with copier too, and compare.
 
     Returns:
         The findings, and the seconds taken, by the clock and of the processor.
     """
     start, used = time.monotonic(), time.process_time()
-    errors = []
-    if answers is None:
+    if template is None:
         set_times_by_content(tree)
         errors = file_errors(_contents(tree))
     else:
@@ -175,7 +175,7 @@ def render_errors(
             files = _bulk(template).render(answers, tree)
             errors = file_errors(files)
             if is_fresh:
-                errors += copier_errors(answers, tree, template)
+                errors += copier_errors(tree, template, answers)
         except Exception as error:  # noqa: BLE001 - whatever a template raises is one
             # What was half rendered would only add findings that follow from this one.
             shutil.rmtree(tree, ignore_errors=True)

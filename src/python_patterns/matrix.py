@@ -23,8 +23,8 @@ import tempfile
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Never
 
@@ -69,18 +69,20 @@ class Project:
         cell: The cell's id, which selects it again.
         tree: Its directory, in the same parent as those of all others.
         tiers: The tiers that it goes through.
-        answers: What to render it from; a tree that is there already has none.
-        is_fresh: Its own tests are new processes, not forks.
-        template: What to render it from, if not from the template of all others.
+        template: Plain copy of the family to render it from; a tree that is there
+            already has none.
+        answers: What it is rendered with.
+        is_fresh: Its own tests are new processes, not forks, and it is rendered by
+            copier too.
     """
 
     id: str
     cell: str
     tree: Path
     tiers: frozenset[int]
-    answers: Mapping[str, str] | None = None
-    is_fresh: bool = False
     template: Path | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)
+    is_fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,24 +103,25 @@ class Options:
     """How to run.
 
     Attributes:
+        logs: Directory for the full output, by project and tier.
+        scratch: Directory for what is thrown away.
         python: Version of Python, as uv takes it.
         jobs: How many projects are checked at once, at most 16.
         cache: Directory for environments and type caches, which later runs reuse.
-        logs: Directory for the full output, by project and tier.
-        scratch: Directory for what is thrown away.
-        template: Plain copy of the family to render from.
+        renders_all: Render also what passed before, from the same template.
     """
 
-    python: str
-    jobs: int
-    cache: Path
     logs: Path
     scratch: Path
-    template: Path
+    python: str = f"{sys.version_info.major}.{sys.version_info.minor}"
+    jobs: int = JOBS
+    cache: Path = DEFAULT_CACHE
+    renders_all: bool = False
 
 
 def projects_of(
     cells: Sequence[Cell],
+    template: Path,
     trees: Path,
     tiers: frozenset[int],
     shallow: Container[str] = (),
@@ -130,6 +133,7 @@ def projects_of(
 
     Args:
         cells: The cells.
+        template: Plain copy of the family.
         trees: Directory that projects are rendered into.
         tiers: The tiers that are wanted.
         shallow: Ids of the cells that go through tier 1 only, with the default slug.
@@ -138,15 +142,14 @@ def projects_of(
     fresh = sample([cell for cell in cells if cell.id not in shallow], together=1)
     for cell in cells:
         wanted = tiers & {RENDER} if cell.id in shallow else tiers
-        project = Project(
-            cell.id, cell.id, trees / cell.id, wanted, cell.answers, cell in fresh
-        )
-        projects.append(project)
+        tree = trees / cell.id
+        project = Project(cell.id, cell.id, tree, wanted, template, cell.answers)
+        projects.append(replace(project, is_fresh=cell in fresh))
         for slug in () if cell.id in shallow else EXTREME_SLUGS:
             name = f"{cell.id}@{len(slug)}"
             answers = {**cell.answers, "project_slug": slug}
-            wanted = tiers & {RENDER}
-            projects.append(Project(name, cell.id, trees / name, wanted, answers))
+            more = replace(project, id=name, tree=trees / name, answers=answers)
+            projects.append(replace(more, tiers=tiers & {RENDER}))
     return [project for project in projects if project.tiers]
 
 
@@ -263,8 +266,6 @@ def _check_group(
             check = _Check(project, needs, lane, running, options)
             results: Results = {}
             for tier in sorted(tiers):
-                if tier == BUILD and not checks.is_package(project.tree):
-                    continue
                 is_fresh = tier == OWN_TESTS and project.is_fresh
                 results[tier] = check.run(
                     tier, environment, None if is_fresh else forking
@@ -343,11 +344,44 @@ def run(projects: Sequence[Project], options: Options, display: Display) -> Repo
         RuntimeError: A server or a tool of the matrix itself does not work.
     """
     report = Report(display)
-    _render(projects, options, report)
-    rendered = [project for project in projects if project.tree.is_dir()]
+    passed = Passed(options.cache / "passed", options.python)
+    sources = {
+        one.id: passed.source(one.template, one.answers, is_fresh=one.is_fresh)
+        for one in projects
+        if one.template
+    }
+    left = [
+        one
+        for one in projects
+        if options.renders_all or not one.tiers <= passed.tiers(sources.get(one.id))
+    ]
+    for project in projects:
+        for tier in () if project in left else project.tiers:
+            report.add_known(project.id, tier)
+    if len(left) < len(projects):
+        display.line(
+            f"{len(projects) - len(left)} of {len(projects)} projects passed before, "
+            "from this very template"
+        )
+    _render(left, options, report)
+    rendered = [one for one in left if one.tree.is_dir()]
     _lint(rendered, options, report)
-    _check([one for one in rendered if one.tiers - {RENDER}], options, report)
+    checked = [one for one in map(_buildable, rendered) if one.tiers - {RENDER}]
+    _check(checked, passed, options, report)
+    failed = {project for project, _ in report.failures}
+    for one in rendered:
+        if one.id not in failed and one.id in sources:
+            for tier in one.tiers:
+                passed.add(sources[one.id], tier)
     return report
+
+
+def _buildable(project: Project) -> Project:
+    """Leave out the tier that builds, where there is nothing to build."""
+    with suppress(ValueError):  # a finding of its own, later
+        if not checks.is_package(project.tree):
+            return replace(project, tiers=project.tiers - {BUILD})
+    return project
 
 
 def _render(projects: Sequence[Project], options: Options, report: Report) -> None:
@@ -357,9 +391,9 @@ def _render(projects: Sequence[Project], options: Options, report: Report) -> No
         jobs = {
             pool.submit(
                 checks.render_errors,
-                one.answers,
                 one.tree,
-                one.template or options.template,
+                one.template,
+                one.answers,
                 is_fresh=one.is_fresh,
             ): one
             for one in projects
@@ -400,7 +434,7 @@ def _not_passed(
     why: dict[str, list[str]] = {}
     for project in projects:
         state = states[project.id]
-        known = project.tiers & passed.tiers(state)
+        known = project.tiers & passed.tiers(state.name)
         for tier in known:
             report.add_known(project.id, tier)
         if project.tiers - known - {RENDER}:
@@ -416,8 +450,9 @@ def _not_passed(
     return left
 
 
-def _check(projects: Sequence[Project], options: Options, report: Report) -> None:
-    passed = Passed(options.cache / "passed", options.python)
+def _check(
+    projects: Sequence[Project], passed: Passed, options: Options, report: Report
+) -> None:
     states = {project.id: passed.state(project.tree) for project in projects}
     projects = _not_passed(projects, states, passed, report)
     with (
@@ -432,7 +467,7 @@ def _check(projects: Sequence[Project], options: Options, report: Report) -> Non
                 for tier, (errors, spent) in by_tier.items():
                     report.add(project.id, tier, errors, spent)
                     if not errors:
-                        passed.add(states[project.id], tier)
+                        passed.add(states[project.id].name, tier)
                 if not any(errors for errors, _ in by_tier.values()):
                     passed.set_last(project.id, states[project.id])
         except KeyboardInterrupt:
@@ -582,16 +617,17 @@ def main(words: Sequence[str] | None = None) -> int:
         trees = (
             arguments.keep.resolve() if arguments.keep else Path(scratch, "projects")
         )
-        projects = projects_of(cells, trees, arguments.tiers, left)
+        family = render.copy_template(render.FAMILY_ROOT, Path(scratch, "family"))
+        projects = projects_of(cells, family, trees, arguments.tiers, left)
         for project in projects:
             shutil.rmtree(project.tree, ignore_errors=True)
         options = Options(
+            logs=logs,
+            scratch=Path(scratch),
             python=arguments.python,
             jobs=arguments.jobs,
             cache=cache,
-            logs=logs,
-            scratch=Path(scratch),
-            template=render.copy_template(render.FAMILY_ROOT, Path(scratch, "family")),
+            renders_all=arguments.keep is not None,
         )
         try:
             report = run(projects, options, display)

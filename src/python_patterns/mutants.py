@@ -379,9 +379,7 @@ def mutated(mutant: Mutant, cells: Sequence[Cell], scratch: Path) -> matrix.Proj
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     tree = scratch / "projects" / mutant.slug
     tiers = frozenset(TIERS)
-    return matrix.Project(
-        mutant.slug, cell.id, tree, tiers, cell.answers, template=template
-    )
+    return matrix.Project(mutant.slug, cell.id, tree, tiers, template, cell.answers)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -406,14 +404,7 @@ def main(words: Sequence[str] | None = None) -> int:
         projects = [mutated(mutant, cells, scratch) for mutant in mutants]
         report = matrix.run(
             projects,
-            matrix.Options(
-                python=f"{sys.version_info.major}.{sys.version_info.minor}",
-                jobs=matrix.JOBS,
-                cache=matrix.DEFAULT_CACHE,
-                logs=matrix.DEFAULT_CACHE / "mutants",
-                scratch=scratch,
-                template=scratch,
-            ),
+            matrix.Options(matrix.DEFAULT_CACHE / "mutants", scratch),
             Display(Console(quiet=True)),
         )
     table = Table("fault", "cell", "has to be caught by", "caught by")

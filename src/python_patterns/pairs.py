@@ -281,14 +281,7 @@ def check(trees: Sequence[Path], scratch: Path, display: Display) -> Report:
         scratch: Directory for what is only needed meanwhile.
         display: Where progress and failures are shown.
     """
-    options = matrix.Options(
-        python=f"{sys.version_info.major}.{sys.version_info.minor}",
-        jobs=matrix.JOBS,
-        cache=matrix.DEFAULT_CACHE,
-        logs=scratch / "logs",
-        scratch=scratch / "checks",
-        template=scratch,
-    )
+    options = matrix.Options(scratch / "logs", scratch / "checks")
     tiers = frozenset({RENDER, TYPES, OWN_TESTS})
     projects = [matrix.Project(one.name, one.name, one, tiers) for one in trees]
     return matrix.run(projects, options, display)

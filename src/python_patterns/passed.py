@@ -8,6 +8,8 @@ from functools import cache, cached_property
 from importlib.metadata import distributions
 from pathlib import Path
 
+from python_patterns.report import TIERS
+
 ANSWERS = ".copier-answers.yml"
 NEVER = "never passed"
 # The modules that decide what passes; those that draw, measure or choose do not.
@@ -15,15 +17,28 @@ JUDGES = (
     *("checks", "matrix", "passed", "programs", "servers", "tally"),
     *("warm", "warm_child", "warm_parent"),
 )
+# Those that decide what a project is.
+RENDERERS = ("bulk", "cells", "render")
 
 
 @cache
-def _tools() -> str:
-    """Hash what judges: the code of the checks, and the versions of what it uses."""
+def _tools(*modules: str) -> str:
+    """Hash the code of modules, and the versions of what they use."""
     versions = sorted(f"{one.name} {one.version}\n" for one in distributions())
     digest = hashlib.sha256("".join(versions).encode())
-    for name in JUDGES:
+    for name in modules:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _template(family: Path) -> str:
+    """Hash a template with its questions, with all that is in it."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in family.rglob("*") if path.is_file()):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        name = path.relative_to(family).as_posix()
+        digest.update(f"{name} {path.stat().st_mode:o} {content}\n".encode())
     return digest.hexdigest()
 
 
@@ -82,7 +97,8 @@ class State:
 class Passed:
     """The tiers that projects passed before, kept in a directory.
 
-    A tier is known by everything that decides about it: the project's files, which
+    A tier is known by everything that decides about it: the project's files, or the
+    template and answers that it is rendered from, which
     also declare its environment (packages are taken as of one day), the version of
     Python, the code of the checks, and the versions of what that uses.
     """
@@ -101,16 +117,33 @@ class Passed:
 
     def state(self, tree: Path) -> State:
         """Read a project as it is."""
-        return State(self.python, _tools(), _files(tree))
+        return State(self.python, _tools(*JUDGES), _files(tree))
 
-    def tiers(self, state: State) -> set[int]:
-        """Return the tiers that were passed in this state."""
-        found = self.directory.glob(f"{state.name}.*")
-        return {int(path.suffix[1:]) for path in found}
+    def source(
+        self, template: Path, answers: Mapping[str, str], *, is_fresh: bool
+    ) -> str:
+        """Name a project by what it is rendered from: it need not be rendered.
 
-    def add(self, state: State, tier: int) -> None:
-        """Remember that a tier was passed."""
-        (self.directory / f"{state.name}.{tier}").touch()
+        Args:
+            template: A plain copy of the family, which must not change.
+            answers: What the project is rendered with.
+            is_fresh: Whether it is checked by new processes.
+        """
+        tools = _tools(*JUDGES, *RENDERERS)
+        text = [self.python, tools, _template(template), dict(answers), is_fresh]
+        return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
+
+    def tiers(self, name: str | None) -> set[int]:
+        """Return the tiers that were passed by what has this name.
+
+        Args:
+            name: That of a state, or of a source; what has none never passed.
+        """
+        return {tier for tier in TIERS if (self.directory / f"{name}.{tier}").exists()}
+
+    def add(self, name: str, tier: int) -> None:
+        """Remember that what has this name passed a tier."""
+        (self.directory / f"{name}.{tier}").touch()
 
     def last(self, project: str) -> State | None:
         """Return the state in which a project passed last."""

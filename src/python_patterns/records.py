@@ -1,12 +1,12 @@
 """What the decision records say, for tests that read those of all cells."""
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from python_patterns.cells import Cell, Question, find_cells, load_questions, settle
+from python_patterns.bulk import Bulk
+from python_patterns.cells import Cell, Question, find_cells, load_questions
 from python_patterns.render import FAMILY_ROOT
 
 GROW = "uvx --from TEMPLATE patterns grow "
@@ -62,27 +62,14 @@ def shape() -> list[Question]:
     return questions[: names.index("structural") + 1]
 
 
-def _needed() -> list[Question]:
-    """List the questions that a record is computed from, and no others: in seconds."""
-    sources = (FAMILY_ROOT / "includes" / "decisions").glob("*.jinja")
-    text = " ".join(path.read_text("utf-8") for path in sources)
-    needed = {question.name for question in shape()} | {"decisions", "gaps"}
-    questions = load_questions(FAMILY_ROOT)
-    for question in reversed(questions):
-        if question.name in needed or re.search(rf"\b{question.name}\b", text):
-            needed.add(question.name)
-            text += str(question.details)
-    return [question for question in questions if question.name in needed]
-
-
 def records() -> Iterator[Record]:
     """Yield the record of every cell, in turn with one of the circumstances."""
-    questions = _needed()
+    bulk = Bulk(FAMILY_ROOT)
     for cell, more in zip(
         find_cells(FAMILY_ROOT), itertools.cycle(CIRCUMSTANCES), strict=False
     ):
         try:
             given = {**more, **cell.answers}
-            yield Record(cell, given, settle(questions, given))
+            yield Record(cell, given, bulk.answers(given))
         except ValueError:  # async for computing, an admin when small
-            yield Record(cell, cell.answers, settle(questions, cell.answers))
+            yield Record(cell, cell.answers, bulk.answers(cell.answers))
