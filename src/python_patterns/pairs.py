@@ -10,12 +10,16 @@ grow`` prints the table.
 
 import argparse
 import ast
+import itertools
+import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,11 +29,12 @@ from rich.console import Console
 from rich.table import Table
 
 from python_patterns import edits, matrix
+from python_patterns.bulk import Bulk
 from python_patterns.cells import Cell, find_cells, select
 from python_patterns.grow.git import GIT, Repository, Tree
 from python_patterns.grow.modules import defined, module_of
 from python_patterns.grow.plan import Merger, Plan
-from python_patterns.render import FAMILY_ROOT, render
+from python_patterns.render import FAMILY_ROOT
 from python_patterns.report import OWN_TESTS, RENDER, TYPES, Display, Report
 
 AXES = (
@@ -193,7 +198,8 @@ class Bench:
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
         self.home = scratch / "repository"
-        self.home.mkdir()
+        self.home.mkdir(parents=True)
+        self.bulk = Bulk(FAMILY_ROOT)
         subprocess.run((GIT, "init", "-q"), cwd=self.home, check=True)
         self.repository = Repository(self.home, scratch)
         self.rendered = cache(self._rendered)
@@ -201,7 +207,8 @@ class Bench:
     def _rendered(self, cell_id: str) -> Path:
         directory = self.scratch / "fresh" / cell_id
         cell = next(cell for cell in _cells() if cell.id == cell_id)
-        return render(cell.answers, directory)
+        self.bulk.render(cell.answers, directory)
+        return directory
 
     def grow(self, old: Path, new: Path, own: Path) -> Plan:
         """Plan what becomes of a project between two renders."""
@@ -320,6 +327,16 @@ def _known(text: str) -> set[str]:
 
 
 @cache
+def _bench(scratch: Path) -> Bench:
+    """Return the bench of this process."""
+    return Bench(scratch / f"process-{os.getpid()}")
+
+
+def _try(pair: Pair, scratch: Path) -> Outcome:
+    return _bench(scratch).try_pair(pair, scratch / "results" / pair.directory)
+
+
+@cache
 def _cells() -> tuple[Cell, ...]:
     return tuple(find_cells(FAMILY_ROOT))
 
@@ -346,20 +363,12 @@ def main() -> int:
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="patterns-pairs-") as name:
         scratch = Path(name).resolve()
-        bench = Bench(scratch)
-        for pair in pairs:
-            result = scratch / "results" / pair.directory
-            outcome = bench.try_pair(pair, result)
-            outcomes.append(outcome)
-            print(f"{outcome.word:<10} {pair.name}", flush=True)
-            for title, lines in (
-                ("differs", outcome.differs),
-                ("conflict", [f"{p}: {why}" for p, why in outcome.conflicts.items()]),
-                ("lost", outcome.lost),
-                ("fault", outcome.faults),
-            ):
-                for line in lines:
-                    print(f"           {title}: {line}")
+        context = multiprocessing.get_context("forkserver")
+        with ProcessPoolExecutor(mp_context=context) as pool:
+            done = pool.map(_try, pairs, itertools.repeat(scratch))
+            for outcome in done:
+                outcomes.append(outcome)
+                _print_outcome(outcome)
         if options.check:
             trees = sorted((scratch / "results").iterdir())
             report = check(trees, scratch, Display(Console()))
@@ -369,6 +378,19 @@ def main() -> int:
             print(f"{len(trees)} of them through their own checks and tests")
     _print(outcomes)
     return int(any(outcome.word == "FAILED" for outcome in outcomes))
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    print(f"{outcome.word:<10} {outcome.pair.name}", flush=True)
+    conflicts = [f"{path}: {why}" for path, why in outcome.conflicts.items()]
+    for title, lines in (
+        ("differs", outcome.differs),
+        ("conflict", conflicts),
+        ("lost", outcome.lost),
+        ("fault", outcome.faults),
+    ):
+        for line in lines:
+            print(f"           {title}: {line}")
 
 
 def _print(outcomes: Sequence[Outcome]) -> None:
