@@ -48,7 +48,7 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def live(session: nox.Session) -> None:
-    """Run the variants on real servers: HTTP, jobs, killed workers, the contract."""
+    """Run projects on real servers, every fifth case of each test, or ``--all``."""
     session.install("--editable", ".", *DEV)
     others = [f"--ignore={file}" for file in (*GROWING, *WITH_BROWSER)]
     options = ("--showlocals", "-n", "auto", *others)

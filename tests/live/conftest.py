@@ -1,6 +1,12 @@
-"""A browser for the tests that want one: a Chromium on PATH."""
+"""Which live tests run, and a browser for those that want one.
 
+All of them take a third of an hour. So of each test every fifth case runs, and at
+least one, unless ``--all`` is given or some are chosen by name.
+"""
+
+import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Page
+
+EVERY = 5  # so that it is no multiple of the number of workers or frameworks
+LEFT = Path(__file__).parents[2] / ".cache" / "live" / "left.txt"
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -20,6 +29,47 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run every live test")
+
+
+def is_sample(config: pytest.Config) -> bool:
+    """Say whether nobody chose what runs."""
+    is_chosen = config.option.keyword or config.option.markexpr
+    is_named = any("::" in argument for argument in config.args)
+    return not (config.getoption("--all") or is_chosen or is_named)
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    if not is_sample(config):
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    taken = set()
+    for number, several in enumerate(cases.values()):
+        # Not the first of each: then no test would see the last framework or worker.
+        taken.update(several[number % min(EVERY, len(several)) :: EVERY])
+    left = [item for item in items if item not in taken]
+    items[:] = [item for item in items if item in taken]
+    config.hook.pytest_deselected(items=left)
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        LEFT.parent.mkdir(parents=True, exist_ok=True)
+        LEFT.write_text("".join(f"{one.nodeid}\n" for one in left), encoding="utf-8")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if is_sample(config) and LEFT.exists():
+        number = len(LEFT.read_text("utf-8").splitlines())
+        terminalreporter.write_line(
+            f"{number} live tests are left to --all; their names are in {LEFT}"
+        )
 
 
 @pytest.fixture(scope="session")
