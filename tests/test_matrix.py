@@ -253,6 +253,16 @@ def test_type_cache_knows_what_an_environment_lacks(tmp_path: Path) -> None:
     assert any('"packaging"' in error for error in found[1])
 
 
+def test_lowest_versions_are_those_that_are_declared(tmp_path: Path) -> None:
+    tree = write(tmp_path / "one", small_package(["packaging>=24.1"]))
+    for lowest in (True, False):
+        environment = checks.environment(
+            tree, tmp_path, PYTHON, tmp_path / "log", lowest=lowest
+        )
+        found = list(environment.directory.rglob("packaging-24.1.dist-info"))
+        assert bool(found) == lowest
+
+
 def test_type_error_of_same_size_and_time_is_reported(tmp_path: Path) -> None:
     """Projects share relative paths, and are rendered within one second."""
     lane = tmp_path / "lane"

@@ -384,18 +384,22 @@ def uv_variables() -> dict[str, str]:
     return variables
 
 
-def environment_key(needs: Declared, python: str) -> str:
+def environment_key(needs: Declared, python: str, *, lowest: bool = False) -> str:
     """Give what is the same for projects that have one environment.
 
     Args:
         needs: What a project declares.
         python: Version, as ``uv venv --python`` takes it.
+        lowest: Of what a project declares, the oldest versions that it allows.
     """
     wanted = [python, PACKAGES_UNTIL, *sorted(needs.main), "dev", *sorted(needs.dev)]
+    wanted += ["lowest"] if lowest else []
     return hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
 
 
-def environment(tree: Path, cache: Path, python: str, log: Path) -> Environment:
+def environment(
+    tree: Path, cache: Path, python: str, log: Path, *, lowest: bool = False
+) -> Environment:
     """Give the environment of a project, made where no equal project had one.
 
     It holds what the project itself declares and nothing else: a superset would hide
@@ -406,25 +410,28 @@ def environment(tree: Path, cache: Path, python: str, log: Path) -> Environment:
         cache: Directory that environments are kept in.
         python: Version, as ``uv venv --python`` takes it.
         log: File for the output of uv.
+        lowest: Of what the project declares, the oldest versions that it allows.
 
     Raises:
         EnvironmentFailedError: Its declarations cannot be installed.
         ValueError: It declares nothing.
     """
     needs = declared(tree)
-    directory = cache / "environments" / environment_key(needs, python)
+    directory = cache / "environments" / environment_key(needs, python, lowest=lowest)
     complete = directory / "providers.json"
     directory.parent.mkdir(parents=True, exist_ok=True)
     with directory.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not complete.is_file():
             shutil.rmtree(directory, ignore_errors=True)
-            _create_environment(directory, needs, tree, python, log)
+            versions = ("--resolution", "lowest-direct" if lowest else "highest")
+            packages = (*versions, *needs.arguments)
+            _create_environment(directory, packages, tree, python, log)
     return Environment(directory, json.loads(complete.read_text("utf-8")))
 
 
 def _create_environment(
-    directory: Path, needs: Declared, tree: Path, python: str, log: Path
+    directory: Path, packages: Sequence[str], tree: Path, python: str, log: Path
 ) -> None:
     interpreter = str(directory / "bin" / "python")
     # This very interpreter where it will do: it need not be found, nor fetched.
@@ -435,11 +442,11 @@ def _create_environment(
         "print(json.dumps(m.packages_distributions()))"
     )
     uv_bin = uv.find_uv_bin()
-    until = ("--exclude-newer", PACKAGES_UNTIL)
+    install = ("pip", "install", "--exclude-newer", PACKAGES_UNTIL)
     output = ""
     for place, command in (
         (FAMILY_ROOT, (uv_bin, "venv", "--no-project", "--python", base, directory)),
-        (tree, (uv_bin, "pip", "install", *until, "-p", interpreter, *needs.arguments)),
+        (tree, (uv_bin, *install, "-p", interpreter, *packages)),
         (tree, (interpreter, "-c", list_providers)),
     ):
         done = programs.run(

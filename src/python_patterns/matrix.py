@@ -109,6 +109,7 @@ class Options:
         jobs: How many projects are checked at once, at most 16.
         cache: Directory for environments and type caches, which later runs reuse.
         renders_all: Render also what passed before, from the same template.
+        lowest: Check with the oldest versions that the projects declare.
     """
 
     logs: Path
@@ -117,6 +118,12 @@ class Options:
     jobs: int = JOBS
     cache: Path = DEFAULT_CACHE
     renders_all: bool = False
+    lowest: bool = False
+
+    @property
+    def name(self) -> str:
+        """What stands for the versions: what was found with others does not hold."""
+        return f"python{self.python}{'-lowest' if self.lowest else ''}"
 
 
 def projects_of(
@@ -165,7 +172,7 @@ def _lanes(options: Options) -> Iterator["queue.Queue[Lane]"]:
     with ExitStack() as stack:
         name = 0
         while free.qsize() < options.jobs:
-            directory = options.cache / "lanes" / f"python{options.python}-{name}"
+            directory = options.cache / "lanes" / f"{options.name}-{name}"
             directory.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context((directory / "lock").open("w"))
             name += 1
@@ -222,7 +229,7 @@ def _groups(projects: Sequence[Project], options: Options) -> list[list[Project]
     for project in projects:
         try:
             needs = checks.declared(project.tree)
-            key = checks.environment_key(needs, options.python)
+            key = checks.environment_key(needs, options.python, lowest=options.lowest)
         except ValueError:
             key = ""  # a finding of its own, later
         groups.setdefault(key, []).append(project)
@@ -242,7 +249,11 @@ def _check_group(
             start = time.monotonic()
             try:
                 environment = checks.environment(
-                    project.tree, options.cache, options.python, log
+                    project.tree,
+                    options.cache,
+                    options.python,
+                    log,
+                    lowest=options.lowest,
                 ).at(lane.directory)
                 needs = checks.declared(project.tree)
             except (checks.EnvironmentFailedError, ValueError) as error:
@@ -344,7 +355,7 @@ def run(projects: Sequence[Project], options: Options, display: Display) -> Repo
         RuntimeError: A server or a tool of the matrix itself does not work.
     """
     report = Report(display)
-    passed = Passed(options.cache / "passed", options.python)
+    passed = Passed(options.cache / "passed", options.name)
     sources = {
         one.id: passed.source(one.template, one.answers, is_fresh=one.is_fresh)
         for one in projects
@@ -534,6 +545,11 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         metavar="I/N",
         help="take the I-th of N parts of the cells, for N machines",
     )
+    parser.add_argument(
+        "--lowest",
+        action="store_true",
+        help="check with the oldest versions of libraries that the projects declare",
+    )
     parser.add_argument("--list", action="store_true", help="only list the cells' ids")
     parser.add_argument(
         "--fresh",
@@ -628,6 +644,7 @@ def main(words: Sequence[str] | None = None) -> int:
             jobs=arguments.jobs,
             cache=cache,
             renders_all=arguments.keep is not None,
+            lowest=arguments.lowest,
         )
         try:
             report = run(projects, options, display)
@@ -654,9 +671,7 @@ def main(words: Sequence[str] | None = None) -> int:
         f"{time.monotonic() - start:.0f} s"
     )
     display.line(f"{conclusion}; logs in {logs}")
-    page = write_page(
-        report, cells, cell_of, logs, f"Python {options.python}: {conclusion}"
-    )
+    page = write_page(report, cells, cell_of, logs, f"{options.name}: {conclusion}")
     display.line(f"all of it, to look at: {page}")
     return 1 if failed else 0
 

@@ -67,19 +67,19 @@ class State:
     """All that decides whether a project passes.
 
     Attributes:
-        python: Version that it is checked with.
+        versions: Stands for the versions that it is checked with; see ``Passed``.
         tools: Hash of the code of the checks, and of the versions of what it uses.
         files: Hashes of its files, by name.
     """
 
-    python: str
+    versions: str
     tools: str
     files: Mapping[str, str]
 
     @cached_property
     def name(self) -> str:
         """What stands for it."""
-        text = json.dumps([self.python, self.tools, self.files], sort_keys=True)
+        text = json.dumps([self.versions, self.tools, self.files], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def reasons(self, before: "State | None") -> list[str]:
@@ -103,21 +103,22 @@ class Passed:
     Python, the code of the checks, and the versions of what that uses.
     """
 
-    def __init__(self, directory: Path, python: str) -> None:
+    def __init__(self, directory: Path, versions: str) -> None:
         """Open the store.
 
         Args:
             directory: Holds one empty file for each tier that was passed, and one for
                 each project as it was then.
-            python: Version that projects are checked with.
+            versions: Stands for the version of Python and the choice of libraries that
+                projects are checked with.
         """
         self.directory = directory
-        self.python = python
+        self.versions = versions
         directory.mkdir(parents=True, exist_ok=True)
 
     def state(self, tree: Path) -> State:
         """Read a project as it is."""
-        return State(self.python, _tools(*JUDGES), _files(tree))
+        return State(self.versions, _tools(*JUDGES), _files(tree))
 
     def source(
         self, template: Path, answers: Mapping[str, str], *, is_fresh: bool
@@ -130,7 +131,7 @@ class Passed:
             is_fresh: Whether it is checked by new processes.
         """
         tools = _tools(*JUDGES, *RENDERERS)
-        text = [self.python, tools, _template(template), dict(answers), is_fresh]
+        text = [self.versions, tools, _template(template), dict(answers), is_fresh]
         return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
 
     def tiers(self, name: str | None) -> set[int]:
@@ -148,14 +149,13 @@ class Passed:
     def last(self, project: str) -> State | None:
         """Return the state in which a project passed last."""
         try:
-            text = self._project(project).read_text("utf-8")
-        except FileNotFoundError:
+            return State(**json.loads(self._project(project).read_text("utf-8")))
+        except (FileNotFoundError, TypeError):  # as an older program kept it
             return None
-        return State(**json.loads(text))
 
     def set_last(self, project: str, state: State) -> None:
         """Remember the state in which a project passed."""
         self._project(project).write_text(json.dumps(asdict(state)), "utf-8")
 
     def _project(self, project: str) -> Path:
-        return self.directory / f"{project}-python{self.python}.json"
+        return self.directory / f"{project}-{self.versions}.json"
