@@ -225,7 +225,7 @@ def small_package(dependencies: list[str]) -> dict[str, str]:
         "pyproject.toml": (
             '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.12"\n'
             f"dependencies = {dependencies}\n\n"
-            '[dependency-groups]\ndev = ["mypy"]\n\n'
+            '[dependency-groups]\ndev = ["mypy>=2"]\n\n'
             '[build-system]\nrequires = ["uv_build>=0.13,<1"]\n'
             'build-backend = "uv_build"\n\n'
             '[tool.mypy]\nstrict = true\npackages = ["shop"]\n'
