@@ -542,6 +542,20 @@ def test_imports_are_rewritten(before: str, after: str | None) -> None:
     assert Rewriting(modules).python(before, path) == (after or before)
 
 
+ROUTE = '@router.get("/checks")\nasync def check(): ...\n'
+
+
+@pytest.mark.parametrize("job", ["async def check(urls): ...\n", ROUTE])
+def test_a_route_is_no_job_of_the_same_name(job: str) -> None:
+    """It is where a route of that name is; where there is none, it is nowhere."""
+    old = {"app/routes.py": f"router = APIRouter()\n\n\n{ROUTE}"}
+    new = {"app/routes.py": "router = APIRouter()\n", "app/jobs.py": job}
+    moves = Moves(dict(zip(old, old, strict=True)), frozenset(old), frozenset(new))
+    modules = Modules(moves, old, old.get, new.get)
+    home = "app/jobs.py" if job == ROUTE else None
+    assert modules.home("app/routes.py", "check") == home
+
+
 def test_text_is_rewritten() -> None:
     moves = Moves(MOVED, frozenset(MOVED), frozenset(MOVED.values()))
     rewriting = Rewriting(Modules(moves, MOVED, lambda _: "", lambda _: ""))

@@ -139,6 +139,17 @@ def defined(text: str) -> set[str]:
     }
 
 
+@functools.cache
+def is_decorated(text: str, name: str) -> bool:
+    """Say whether a module defines a name with a decorator."""
+    module = parse(text)
+    return any(
+        bool(getattr(statement, "decorator_list", ()))
+        for statement in (module.body if module else ())
+        if name in _targets(statement)
+    )
+
+
 @dataclass
 class Modules:
     """Where modules and the names in them go.
@@ -221,6 +232,13 @@ class Modules:
         mapped = self.moves.of(path)
         if mapped in places:
             return mapped
+        # A route and a job may share a name: they are not the same definition.
+        wrapped = is_decorated(self.read_old(path) or "", name)
+        places = [
+            place
+            for place in places
+            if is_decorated(self.read_new(place) or "", name) == wrapped
+        ]
         if is_test_file(path):
             places = [place for place in places if is_test_file(place)]
         return places[0] if len(places) == 1 else None
