@@ -1,7 +1,7 @@
 """Which live tests run, and a browser for those that want one.
 
 All of them take a third of an hour. So of each test every fifth case runs, and at
-least one, unless ``--all`` is given or some are chosen by name.
+least one, unless ``--all`` is given, or files or tests are chosen by name.
 """
 
 import os
@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def is_sample(config: pytest.Config) -> bool:
     """Say whether nobody chose what runs."""
     is_chosen = config.option.keyword or config.option.markexpr
-    is_named = any("::" in argument for argument in config.args)
+    is_named = any(".py" in argument for argument in config.args)
     return not (config.getoption("--all") or is_chosen or is_named)
 
 
