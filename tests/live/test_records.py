@@ -105,14 +105,19 @@ def test_a_command_that_changes_answers_gives_what_it_says(
         assert recorded[name] == {"yes": True, "no": False}.get(value, value)
 
 
+# What nox and an activated environment set: steps would change the one of these tests.
+OURS = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON"}
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Mapping[str, str]:
-    """Give the variables of a shell in which uv and the project's Python are found."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
+    """Give the variables of a shell with uv and an environment of its own."""
+    environment = tmp_path / "environment"
+    make = ("venv", "--quiet", "--seed", "--python", sys.executable, environment)
+    subprocess.run((uv.find_uv_bin(), *make), check=True)
+    programs = environment / "bin"
     (programs / "uv").symlink_to(uv.find_uv_bin())
-    (programs / "python").symlink_to(sys.executable)
-    inherited = {name: os.environ[name] for name in os.environ if name != "VIRTUAL_ENV"}
+    inherited = {name: os.environ[name] for name in os.environ.keys() - OURS}
     path = os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)])
     return {**inherited, "PATH": path}
 
