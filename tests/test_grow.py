@@ -142,6 +142,13 @@ def test_without_edits_it_is_a_fresh_project(
     assert "R " in git(project, "status", "--porcelain")
 
 
+def test_a_copy_of_a_project_grows(project: Path, tmp_path: Path) -> None:
+    """Its files are others for git, which knows them by inode and time."""
+    copied = tmp_path / "copied"
+    shutil.copytree(project, copied, copy_function=shutil.copy)
+    assert patterns(copied, "grow", "worker=background") == 0
+
+
 def test_edits_move_along(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edited(project)
     before = snapshot(project)

@@ -84,6 +84,8 @@ def land(journal: Path) -> None:
     landing = Landing(**json.loads(journal.read_text(encoding="utf-8")))
     repository = Repository(Path(landing.project), journal.parent)
     try:
+        # What was copied or restored has other times: it is the same all the same.
+        repository.run("update-index", "-q", "--refresh")
         repository.run("read-tree", "-m", "-u", landing.before, landing.after)
     except GitError:
         journal.unlink()
