@@ -366,8 +366,9 @@ def run(projects: Sequence[Project], options: Options, display: Display) -> Repo
         for one in projects
         if options.renders_all or not one.tiers <= passed.tiers(sources.get(one.id))
     ]
+    is_left = {one.id for one in left}
     for project in projects:
-        for tier in () if project in left else project.tiers:
+        for tier in () if project.id in is_left else project.tiers:
             report.add_known(project.id, tier)
     if len(left) < len(projects):
         display.line(

@@ -365,8 +365,7 @@ def main() -> int:
         scratch = Path(name).resolve()
         context = multiprocessing.get_context("forkserver")
         with ProcessPoolExecutor(mp_context=context) as pool:
-            done = pool.map(_try, pairs, itertools.repeat(scratch))
-            for outcome in done:
+            for outcome in pool.map(_try, pairs, itertools.repeat(scratch)):
                 outcomes.append(outcome)
                 _print_outcome(outcome)
         if options.check:
