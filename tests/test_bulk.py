@@ -10,8 +10,8 @@ import copier
 import jinja2
 import pytest
 
-from python_patterns.bulk import Bulk
-from python_patterns.checks import copier_errors
+from python_patterns.bulk import Bulk, File
+from python_patterns.lint import copier_errors
 from python_patterns.render import FAMILY_ROOT, copy_template, render
 
 VARIANTS = sorted(path.stem for path in (FAMILY_ROOT / "variants").glob("*.yml"))
@@ -157,6 +157,20 @@ def test_variants_are_as_copier_renders_them(
     assert files_of(tmp_path / "bulk") == files_of(copied)
     times = [path.stat().st_mtime for path in sorted((tmp_path / "bulk").rglob("*.py"))]
     assert times == [path.stat().st_mtime for path in sorted(copied.rglob("*.py"))]
+
+
+def test_files_of_projects_that_nobody_changes_are_shared(
+    ours: Bulk, tmp_path: Path
+) -> None:
+    written: dict[File, str] = {}
+    first, second, own = (tmp_path / name for name in ("first", "second", "own"))
+    ours.render({"preset": "api-large"}, first, written=written)
+    ours.render({"preset": "api-medium"}, second, written=written)
+    ours.render({"preset": "api-medium"}, own)
+
+    assert (first / ".editorconfig").samefile(second / ".editorconfig")
+    assert not (own / ".editorconfig").samefile(second / ".editorconfig")
+    assert files_of(second) == files_of(own)
 
 
 def test_a_difference_is_a_finding(ours: Bulk, tmp_path: Path) -> None:

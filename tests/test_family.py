@@ -22,8 +22,9 @@ from pytest_cookies.plugin import Cookies
 from test_questions import REFUSED_NAMES
 
 from python_patterns import family
+from python_patterns.bulk import Bulk
 from python_patterns.cells import load_config
-from python_patterns.render import FAMILY_ROOT, copy_template, render
+from python_patterns.render import FAMILY_ROOT, copy_template, family_template, render
 
 # Cookiecutter removes what a hook refused with an argument that Python deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:.*onerror:DeprecationWarning")
@@ -150,18 +151,38 @@ def run(
 # --- The same projects ----------------------------------------------------------------
 
 
+@pytest.fixture(scope="session")
+def bulk() -> Bulk:
+    """What renders as copier does, and soon."""
+    return Bulk(family_template())
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variant_gives_what_copier_gives(
-    root: Path, tmp_path: Path, cookies: Cookies, variant: str
+    root: Path, bulk: Bulk, tmp_path: Path, cookies: Cookies, variant: str
 ) -> None:
     template = compile_from(root, tmp_path / "family", variant) / variant
 
     for number, identity in enumerate(IDENTITIES):
         baked = cookies.bake(identity, template=str(template))
-        copied = render({"preset": variant, **identity}, tmp_path / f"copied{number}")
+        copied = tmp_path / f"copied{number}"
+        bulk.render({"preset": variant, **identity}, copied)
         assert baked.exception is None, identity
         assert files(baked.project_path) == files(copied), identity
         assert asked(baked.project_path) == asked(copied), identity
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=range(len(IDENTITIES)))
+def test_bulk_is_copier_for_every_identity(
+    bulk: Bulk, tmp_path: Path, identity: dict[str, str]
+) -> None:
+    answers = {"preset": "api-large", **identity}
+    bulk.render(answers, tmp_path / "bulk")
+
+    copied = render(answers, tmp_path / "copied")
+
+    assert files(tmp_path / "bulk") == files(copied)
+    assert recorded(tmp_path / "bulk") == recorded(copied)
 
 
 def test_the_answers_file_is_that_of_copier(

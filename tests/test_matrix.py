@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from python_patterns import checks, matrix, mutants, programs
+from python_patterns import checks, lint, matrix, mutants, programs
 from python_patterns.cells import find_cells, select
 from python_patterns.matrix import Options, Project
 from python_patterns.render import (
@@ -272,7 +272,7 @@ def test_type_error_of_same_size_and_time_is_reported(tmp_path: Path) -> None:
         config = '[tool.mypy]\nfiles = ["main.py"]\n'
         tree = write(tmp_path / name, {"main.py": text, "pyproject.toml": config})
         same_times(tree)
-        checks.render_errors(tree, None, {}, is_fresh=False)
+        lint.render_project(tree, None, {}, is_fresh=False, is_read_only=True)
         errors, _ = checks.type_errors(tree, this_environment(), lane, tmp_path / "log")
         found.append(errors)
     assert found[0] == []

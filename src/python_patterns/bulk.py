@@ -10,6 +10,7 @@ The rules of paths and answers are copier's, applied here as those of its questi
 in ``cells``. The matrix renders a sample of its projects with copier too, and compares.
 """
 
+import hashlib
 import os
 import posixpath
 import re
@@ -224,6 +225,11 @@ class File:
     mode: int
 
     @cached_property
+    def digest(self) -> str:
+        """What stands for its bytes."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
     def seconds(self) -> int:
         """The modification time that it is given, in seconds since 1970."""
         return seconds_of(self.content)
@@ -266,6 +272,7 @@ class Bulk:
         questions = load_questions(family)
         self.jinja = questions[0].jinja
         self.jinja.context_class = _Context
+        self.jinja.cache = {}  # room for all templates: there are more than 400
         self.jinja.memory = self.memory  # type: ignore[attr-defined]
         self.questions = [
             _Question(one.name, one.details, self.jinja, self.memory)
@@ -358,16 +365,23 @@ class Bulk:
         return self.memory.result(path, answers, compute)
 
     def render(
-        self, given: Mapping[str, Any], destination: Path
-    ) -> Mapping[str, bytes]:
+        self,
+        given: Mapping[str, Any],
+        destination: Path,
+        *,
+        written: dict[File, str] | None = None,
+    ) -> dict[str, File | None]:
         """Render one project into a directory, as ``render.render`` does.
 
         Args:
             given: Answers for questions that make sense; the others take defaults.
             destination: Directory of the project, created where it is missing.
+            written: Where files are already, to which new ones are added. They are
+                linked, which takes a tenth of the time: it is for projects in new
+                directories that nobody changes.
 
         Returns:
-            What its files hold, by name.
+            The files by name, with slashes; nothing for a directory.
 
         Raises:
             ValueError: An answer is not among the valid choices.
@@ -382,8 +396,14 @@ class Bulk:
             os.makedirs(f"{destination}/{name}", exist_ok=True)  # noqa: PTH103
         for name, file in files.items():
             path = f"{destination}/{name}"
-            with open(path, "wb") as stream:  # noqa: PTH123
+            if written is not None:
+                try:
+                    os.link(written[file], path)
+                    continue
+                except (KeyError, OSError):  # a new one, or one with too many links
+                    written[file] = path
+            with open(path, "wb", buffering=0) as stream:  # noqa: PTH123
                 stream.write(file.content)
-            os.chmod(path, file.mode)  # noqa: PTH101
-            os.utime(path, (file.seconds, file.seconds))
-        return {name: file.content for name, file in files.items()}
+                os.fchmod(stream.fileno(), file.mode)
+                os.utime(stream.fileno(), (file.seconds, file.seconds))
+        return found

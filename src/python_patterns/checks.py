@@ -1,4 +1,4 @@
-"""What the matrix asks of one generated project.
+"""What the matrix asks of one generated project, in its own environment.
 
 Each check returns what is wrong, one line a finding, and nothing where all is well.
 """
@@ -6,32 +6,25 @@ Each check returns what is wrong, one line a finding, and nothing where all is w
 import ast
 import configparser
 import fcntl
-import functools
 import hashlib
 import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
-import time
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import ruff
 import uv
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from python_patterns import programs, tally
-from python_patterns.bulk import Bulk
-from python_patterns.render import FAMILY_ROOT, render, set_times_by_content
+from python_patterns.render import FAMILY_ROOT
 from python_patterns.warm import Warm
 
 # Packages as they were on this day, so that all environments, on all machines and in
@@ -42,194 +35,9 @@ PACKAGES_UNTIL = "2026-11-24"
 EXPECTED_SKIPS: Mapping[str, str] = {}
 
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command as run; run()"
-# GitHub's ${{ }} is no Jinja, and HTML templates of a site are.
-LEFTOVER_TAG = re.compile(r"(?<!\$)\{\{|\{%|\{#")
-# In Python a doubled brace is what an f-string needs to show one.
-LEFTOVER_TAG_PYTHON = re.compile(r"(?<!\$)\{\{ [\w.]+ (\}\}|\|)|\{% |\{# ")
 # What a server or a command imports: Django's large projects have no main.py.
 ENTRY = re.compile(r"^\w+/(main|core/[aw]sgi)\.py$")
 TESTS = re.compile(r"(^|/)(tests/|test_[^/]*\.py$|conftest\.py$)")
-
-
-# --- Tier 1: the files ----------------------------------------------------------------
-
-
-def _files(tree: Path) -> list[Path]:
-    return sorted(path for path in tree.rglob("*") if path.is_file())
-
-
-def _python_files(tree: Path) -> list[Path]:
-    return [path for path in _files(tree) if path.suffix in {".py", ".pyi"}]
-
-
-def _load(suffix: str, text: str) -> None:
-    """Parse a file as what its name says it is."""
-    match suffix:
-        case ".py" | ".pyi":
-            ast.parse(text)
-        case ".toml":
-            tomllib.loads(text)
-        case ".yml" | ".yaml":
-            list(yaml.safe_load_all(text))
-        case ".json":
-            json.loads(text)
-
-
-def _scars(suffix: str, text: str) -> Iterator[str]:
-    tag = LEFTOVER_TAG_PYTHON if suffix == ".py" else LEFTOVER_TAG
-    for number, line in enumerate(text.split("\n"), start=1):
-        if suffix != ".html" and (found := tag.search(line)):
-            yield f"{number}: leftover template tag {found[0].strip()!r}"
-        if line != line.rstrip():
-            yield f"{number}: trailing whitespace"
-    if "\n\n\n\n" in text:
-        line_number = text[: text.index("\n\n\n\n")].count("\n") + 2
-        yield f"{line_number}: three blank lines or more"
-    if text and (not text.endswith("\n") or text.endswith("\n\n")):
-        yield f"{text.count(chr(10))}: does not end in exactly one newline"
-
-
-@functools.cache
-def _content_errors(suffix: str, content: bytes) -> tuple[str, ...]:
-    """Find what is wrong with a file, of which many projects have the same."""
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return ()  # an image or a model
-    errors = [f":{scar}" for scar in _scars(suffix, text)]
-    try:
-        _load(suffix, text)
-    except (SyntaxError, ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        errors.append(f": {type(error).__name__}: {said}")
-    return tuple(errors)
-
-
-def file_errors(files: Mapping[str, bytes]) -> list[str]:
-    """Find leftover tags, scars of rendering, and files that do not parse.
-
-    Args:
-        files: What the project's files hold, by name.
-    """
-    suffixes = {name: PurePosixPath(name).suffix for name in files}
-    errors = [
-        f"{name}{error}"
-        for name, content in sorted(files.items())
-        for error in _content_errors(suffixes[name], content)
-    ]
-    if not {".py", ".pyi"} & set(suffixes.values()):
-        errors.append("no Python file was rendered")
-    return errors
-
-
-def _contents(tree: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(tree).as_posix(): path.read_bytes() for path in _files(tree)
-    }
-
-
-@functools.lru_cache(maxsize=2)
-def _bulk(template: Path) -> Bulk:
-    return Bulk(template)
-
-
-def copier_errors(
-    tree: Path, template: Path, answers: Mapping[str, str]
-) -> Iterator[str]:
-    """Find where copier renders a project otherwise than it is.
-
-    Args:
-        tree: The project's directory.
-        template: A plain copy of the family.
-        answers: What it was rendered with.
-    """
-    with tempfile.TemporaryDirectory(prefix="python-patterns-copier-") as scratch:
-        copied = _contents(render(answers, Path(scratch, "project"), template=template))
-    here = _contents(tree)
-    for name in sorted(copied.keys() | here.keys()):
-        if copied.get(name) != here.get(name):
-            yield f"{name}: copier renders it otherwise: the fault is in bulk.py"
-
-
-def render_errors(
-    tree: Path, template: Path | None, answers: Mapping[str, str], *, is_fresh: bool
-) -> tuple[list[str], float, float]:
-    """Render a project and read its files; for a process pool.
-
-    Args:
-        tree: The project's directory. It is removed where rendering fails.
-        template: A plain copy of the family to render it from; missing for a tree that
-            is there already.
-        answers: What to render it with.
-        is_fresh: Render it with copier too, and compare.
-
-    Returns:
-        The findings, and the seconds taken, by the clock and of the processor.
-    """
-    start, used = time.monotonic(), time.process_time()
-    if template is None:
-        set_times_by_content(tree)
-        errors = file_errors(_contents(tree))
-    else:
-        try:
-            files = _bulk(template).render(answers, tree)
-            errors = file_errors(files)
-            if is_fresh:
-                errors += copier_errors(tree, template, answers)
-        except Exception as error:  # noqa: BLE001 - whatever a template raises is one
-            # What was half rendered would only add findings that follow from this one.
-            shutil.rmtree(tree, ignore_errors=True)
-            text = " ".join(str(error).split())
-            errors = [f"not rendered: {type(error).__name__}: {text}"]
-    return errors, time.monotonic() - start, time.process_time() - used
-
-
-def ruff_errors(trees: Sequence[Path], root: Path, log: Path) -> dict[Path, list[str]]:
-    """Lint and check the format of many projects with one call each.
-
-    Each project obeys its own configuration. Files that ruff does not look at are
-    findings too: it passes over ignored directories in silence.
-
-    Args:
-        trees: The projects' directories, all directly in ``root``.
-        root: The directory that ruff is called on.
-        log: File for ruff's own output.
-
-    Returns:
-        The findings of each tree, also where there are none.
-    """
-    errors: dict[Path, list[str]] = {tree: [] for tree in trees}
-
-    def call(*arguments: str) -> str:
-        command = [ruff.find_ruff_bin(), *arguments, "."]
-        done = subprocess.run(
-            command, cwd=root, capture_output=True, text=True, check=False
-        )
-        with log.open("a", encoding="utf-8") as stream:
-            stream.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}\n")
-        if not done.stdout:  # findings are an exit status too, broken files another
-            raise RuntimeError(f"ruff failed with {done.returncode}: {done.stderr}")
-        return done.stdout
-
-    def add(file: str, message: str) -> None:
-        name = Path(file).relative_to(root.resolve())
-        if (tree := root / name.parts[0]) in errors:
-            errors[tree].append(f"{Path(*name.parts[1:])}{message}")
-
-    log.parent.mkdir(parents=True, exist_ok=True)
-    for found in json.loads(call("check", "--no-cache", "--output-format", "json")):
-        row = (found["location"] or {}).get("row", 0)
-        add(found["filename"], f":{row}: {found['code']} {found['message']}")
-    for found in json.loads(
-        call("format", "--check", "--no-cache", "--output-format", "json")
-    ):
-        add(found["filename"], f": not formatted, {found['message'].lower()}")
-    seen = {Path(line) for line in call("check", "--show-files").splitlines()}
-    for tree in trees:
-        for path in _python_files(tree.resolve()):
-            if path not in seen:
-                add(str(path), ": ruff passed over this file")
-    return errors
 
 
 # --- Environments ---------------------------------------------------------------------
@@ -494,7 +302,7 @@ def declaration_errors(
         for text in needs.main + needs.dev
         if not _has_lower_bound(Requirement(text))
     ]
-    for path in _python_files(tree):
+    for path in sorted([*tree.rglob("*.py"), *tree.rglob("*.pyi")]):
         name = path.relative_to(tree).as_posix()
         allowed = needs.names(dev=bool(TESTS.search(name)))
         for line, module in _imports(ast.parse(path.read_bytes())):
@@ -747,8 +555,8 @@ def wheel_errors(
     sources = tree / "src"
     expected = {
         path.relative_to(sources).as_posix()
-        for path in _files(sources)
-        if "__pycache__" not in path.parts
+        for path in sources.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
     errors = [f"{name} is not in the wheel" for name in sorted(expected - inside)]
 

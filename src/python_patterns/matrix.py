@@ -30,7 +30,7 @@ from typing import Never
 
 from rich.console import Console
 
-from python_patterns import checks, programs, render, servers, warm
+from python_patterns import checks, lint, programs, render, servers, warm
 from python_patterns.cells import Cell, SelectionError, find_cells, sample, select
 from python_patterns.checks import Environment
 from python_patterns.page import write_page
@@ -375,9 +375,9 @@ def run(projects: Sequence[Project], options: Options, display: Display) -> Repo
             f"{len(projects) - len(left)} of {len(projects)} projects passed before, "
             "from this very template"
         )
-    _render(left, options, report)
+    kinds = _render(left, options, report)
     rendered = [one for one in left if one.tree.is_dir()]
-    _lint(rendered, options, report)
+    _lint(rendered, kinds, options, report)
     checked = [one for one in map(_buildable, rendered) if one.tiers - {RENDER}]
     _check(checked, passed, options, report)
     failed = {project for project, _ in report.failures}
@@ -396,37 +396,60 @@ def _buildable(project: Project) -> Project:
     return project
 
 
-def _render(projects: Sequence[Project], options: Options, report: Report) -> None:
+def _render(
+    projects: Sequence[Project], options: Options, report: Report
+) -> dict[str, lint.Kinds]:
+    """Render projects; return the kinds of their modules, by their ids.
+
+    Neighbours go to the same process, which remembers what they have in common.
+    """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([checks.__name__])
-    with ProcessPoolExecutor(options.jobs, context, _ignore_interrupts) as pool:
+    context.set_forkserver_preload([lint.__name__])
+    number = min(options.jobs, os.cpu_count() or 1)
+    kinds: dict[str, lint.Kinds] = {}
+    with ExitStack() as stack:
+        pools = [
+            stack.enter_context(ProcessPoolExecutor(1, context, _ignore_interrupts))
+            for _ in range(number)
+        ]
         jobs = {
-            pool.submit(
-                checks.render_errors,
+            pools[place * number // len(projects)].submit(
+                lint.render_project,
                 one.tree,
                 one.template,
                 one.answers,
                 is_fresh=one.is_fresh,
+                is_read_only=not one.tiers - {RENDER} and not options.renders_all,
             ): one
-            for one in projects
+            for place, one in enumerate(projects)
         }
         try:
             done = as_completed(jobs)
             for job in report.display.each("render", done, len(jobs)):
-                errors, *spent = job.result()
-                report.add(jobs[job].id, RENDER, errors, Spent(*spent))
+                found = job.result()
+                spent = Spent(found.seconds, found.processor_seconds)
+                report.add(jobs[job].id, RENDER, found.errors, spent)
+                kinds[jobs[job].id] = found.kinds
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
+            for pool in pools:
+                pool.shutdown(cancel_futures=True)
             raise
+    return kinds
 
 
-def _lint(projects: Sequence[Project], options: Options, report: Report) -> None:
+def _lint(
+    projects: Sequence[Project],
+    kinds: Mapping[str, lint.Kinds],
+    options: Options,
+    report: Report,
+) -> None:
     by_tree = {project.tree: project for project in projects}
     if not by_tree:
         return
     used, start = os.times(), time.monotonic()
     root = projects[0].tree.parent
-    found = checks.ruff_errors(list(by_tree), root, options.logs / "ruff.log")
+    known = {project.tree: kinds[project.id] for project in projects}
+    found = lint.ruff_errors(known, root, options.logs / "ruff.log")
     now = os.times()
     processor = now.children_user + now.children_system
     processor -= used.children_user + used.children_system

@@ -17,8 +17,8 @@ JUDGES = (
     *("checks", "matrix", "passed", "programs", "servers", "tally"),
     *("warm", "warm_child", "warm_parent"),
 )
-# Those that decide what a project is.
-RENDERERS = ("bulk", "cells", "render")
+# Those that decide what a project is, and what the first tier says of its files.
+RENDERERS = ("bulk", "cells", "lint", "render")
 
 
 @cache
