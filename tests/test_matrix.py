@@ -263,20 +263,29 @@ def test_lowest_versions_are_those_that_are_declared(tmp_path: Path) -> None:
         assert bool(found) == lowest
 
 
-def test_type_error_of_same_size_and_time_is_reported(tmp_path: Path) -> None:
-    """Projects share relative paths, and are rendered within one second."""
-    lane = tmp_path / "lane"
-    lane.mkdir()
+@pytest.mark.parametrize("lanes", [("one", "one"), ("one", "two")])
+def test_type_error_of_same_size_and_time_is_reported(
+    tmp_path: Path, lanes: tuple[str, str]
+) -> None:
+    """Projects share relative paths, are rendered within one second, and caches."""
     found = []
-    for name, text in {"right": "x: int = 1234\n", "wrong": 'x: int = "34"\n'}.items():
+    mistakes = {"right": "x: int = 1234\n", "wrong": 'x: int = "34"\n'}
+    for (name, text), lane_name in zip(mistakes.items(), lanes, strict=True):
+        lane = tmp_path / lane_name
+        lane.mkdir(exist_ok=True)
         config = '[tool.mypy]\nfiles = ["main.py"]\n'
         tree = write(tmp_path / name, {"main.py": text, "pyproject.toml": config})
         same_times(tree)
         lint.render_project(tree, None, {}, is_fresh=False, is_read_only=True)
         errors, _ = checks.type_errors(tree, this_environment(), lane, tmp_path / "log")
         found.append(errors)
+        (cache,) = lane.glob("mypy-*")
+        was_first = cache / "was first"
+        if found == [[]]:
+            was_first.touch()
     assert found[0] == []
     assert len(found[1]) == 1
+    assert was_first.exists()
 
 
 def this_environment() -> checks.Environment:

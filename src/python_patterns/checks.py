@@ -14,9 +14,12 @@ import shutil
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import uv
@@ -377,6 +380,42 @@ def _mypy_targets(tree: Path) -> tuple[list[str], str]:
     return [] if targets & set(section) else ["."], json.dumps(settings, sort_keys=True)
 
 
+# For caches of one name, in lanes side by side: one that was filled, and who fills it.
+_filled: dict[Path, Path] = {}
+_filling: defaultdict[Path, Lock] = defaultdict(Lock)
+# For each cache: who writes it.
+_writing: defaultdict[Path, Lock] = defaultdict(Lock)
+
+
+def _with_type_cache(
+    cache: Path, check: Callable[[], programs.Outcome]
+) -> programs.Outcome:
+    """Check types with a cache, which begins as a copy of what another lane has.
+
+    To fill an empty one takes most of a minute: one lane does, and others wait for it.
+
+    Args:
+        cache: Its directory, in that of a lane. Those of one name are for one
+            configuration.
+        check: Reads and writes the cache.
+    """
+    kind = cache.parents[1] / cache.name
+    if not cache.exists():
+        with _filling[kind]:
+            if kind not in _filled:
+                done = check()
+                _filled[kind] = cache
+                return done
+            source, copy = _filled[kind], cache.with_suffix(".copy")
+            shutil.rmtree(copy, ignore_errors=True)
+            with _writing[source]:
+                shutil.copytree(source, copy)
+            copy.rename(cache)
+    _filled.setdefault(kind, cache)
+    with _writing[cache]:
+        return check()
+
+
 def type_errors(
     tree: Path, environment: Environment, lane: Path, log: Path
 ) -> tuple[list[str], float]:
@@ -384,7 +423,7 @@ def type_errors(
 
     A cold cache makes nearly all of mypy's time. A lane's cache serves all its
     environments: mypy compares times, sizes and hashes of the sources, and the modules
-    that were missing. A cache has one writer, its lane, and one configuration.
+    that were missing. A cache has one writer at a time, and one configuration.
 
     Args:
         tree: The project's directory; its files have times from their content.
@@ -398,16 +437,15 @@ def type_errors(
     targets, settings = _mypy_targets(tree)
     environment = environment.at(lane)
     key = hashlib.sha256(settings.encode()).hexdigest()[:12]
-    done = environment.run(
-        (
-            *("-P", "-m", "mypy"),
-            *("--cache-dir", lane / f"mypy-{key}"),
-            *targets,
-        ),
+    cache = lane / f"mypy-{key}"
+    check = partial(
+        environment.run,
+        ("-P", "-m", "mypy", "--cache-dir", cache, *targets),
         directory=tree,
         variables={**_project_variables(tree, environment), "NO_COLOR": "1"},
         log=log,
     )
+    done = _with_type_cache(cache, check)
     errors = [line for line in done.output.splitlines() if ": error:" in line]
     if not errors and not re.search(r"no issues found in [1-9]", done.output):
         errors = [f"mypy ended with {done.code}: {done.last_line}"]
