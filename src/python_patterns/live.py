@@ -103,6 +103,25 @@ def settings(tree: Path) -> dict[str, str]:
     return dict(SETTING.findall(example.read_text("utf-8"))) if example.exists() else {}
 
 
+def cheap_passwords(tree: Path) -> dict[str, str]:
+    """Have a project hash passwords soon, which is slow on purpose.
+
+    Args:
+        tree: The project's directory. In Django's settings there are no iterations to
+            be set: they get another hasher.
+
+    Returns:
+        Variables for the programs of all others.
+    """
+    for file in tree.rglob("settings.py"):
+        text = file.read_text("utf-8")
+        if "INSTALLED_APPS" in text:
+            hasher = "django.contrib.auth.hashers.MD5PasswordHasher"
+            text += f'\nPASSWORD_HASHERS = ["{hasher}"]\n'
+            file.write_text(text, encoding="utf-8")
+    return {"PASSWORD_TIME_COST": "1", "PASSWORD_MEMORY_KIB": "32"}
+
+
 @dataclass(frozen=True)
 class Project:
     """A generated project with all it needs to run.

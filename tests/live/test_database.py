@@ -81,9 +81,7 @@ def make(answers: Mapping[str, str], directory: Path, url: str) -> Project:
     tree = render.render(answers, directory / "project")
     driver = live.settings(tree)["DATABASE_URL"].partition(":")[0]
     variables = {
-        # Hashes of passwords are slow on purpose.
-        "PASSWORD_TIME_COST": "1",
-        "PASSWORD_MEMORY_KIB": "32",
+        **live.cheap_passwords(tree),
         "DATABASE_URL": re.sub("^postgresql", driver, url),
     }
     if answers["framework"] == "django":

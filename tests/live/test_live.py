@@ -102,9 +102,7 @@ def make_project(
         tree = render.render(answers, tmp_path / "project")
         wanted = {
             "SITES": json.dumps(sites),
-            # Hashes of passwords are slow on purpose.
-            "PASSWORD_TIME_COST": "1",
-            "PASSWORD_MEMORY_KIB": "32",
+            **live.cheap_passwords(tree),
             **variables,
         }
         if answers.get("framework") == "django":

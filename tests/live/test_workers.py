@@ -126,10 +126,8 @@ def make(answers: Mapping[str, Any], directory: Path, port: int, site: str) -> P
         # The less time a job may take, the sooner one that was interrupted comes again.
         "JOB_TIME_LIMIT_SECONDS": "5",
         "SITES": f'["{site}"]',
-        # Hashes of passwords are slow on purpose.
-        "PASSWORD_TIME_COST": "1",
-        "PASSWORD_MEMORY_KIB": "32",
         "STUMBLES": str(directory / "marks"),
+        **live.cheap_passwords(tree),
     }
     if answers["framework"] == "django":
         # In development Django shows its own pages for errors.
