@@ -1,5 +1,6 @@
 """Sessions for maintainers: ``nox -s lint``, ``tests``, ``matrix -- [selection…]``."""
 
+import os
 import shutil
 
 import nox
@@ -12,6 +13,8 @@ if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 DEV = nox.project.dependency_groups(PYPROJECT, "dev")
 BROWSER = nox.project.dependency_groups(PYPROJECT, "browser")
+# A live test waits for its processes a third of the time.
+LIVE_AT_ONCE = str((os.cpu_count() or 1) * 3 // 2)
 GROWING = ("tests/live/test_growing.py", "tests/live/test_records.py")
 WITH_BROWSER = ("tests/live/test_site.py", "tests/live/test_page.py")
 
@@ -51,7 +54,7 @@ def live(session: nox.Session) -> None:
     """Run projects on real servers, every fifth case of each test, or ``--all``."""
     session.install("--editable", ".", *DEV)
     others = [f"--ignore={file}" for file in (*GROWING, *WITH_BROWSER)]
-    options = ("--showlocals", "-n", "auto", *others)
+    options = ("--showlocals", "-n", LIVE_AT_ONCE, *others)
     session.run("pytest", *options, "tests/live", *session.posargs)
 
 
