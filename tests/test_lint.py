@@ -18,6 +18,7 @@ OLD_SETTINGS = SETTINGS.replace("3.12", "3.9")
 # Sorted where both are libraries.
 IMPORTS = "import alpha\nimport zebra\n\nprint(alpha, zebra)\n"
 OPTIONAL = "from typing import Optional\n\nX: Optional[int] = None\n"
+ELSEWHERE = '[tool.ruff]\nsrc = ["lib"]\n'
 COMMAND = "#!/usr/bin/env python\n"
 QUOTED = "X = 'one'\n"
 SINGLE = '[format]\nquote-style = "single"\n'
@@ -77,6 +78,16 @@ def test_what_decides_beside_the_file_is_seen(tmp_path: Path, name: str) -> None
     assert [each for each in alone[0] if file in each] != [
         each for each in alone[1] if file in each
     ]
+
+
+def test_modules_may_be_elsewhere(tmp_path: Path) -> None:
+    settings = SETTINGS.replace("[tool.ruff.lint]", f"{ELSEWHERE}\n[tool.ruff.lint]")
+    first = {"pyproject.toml": settings, "shop/__init__.py": "", "shop/b.py": IMPORTS}
+
+    found = errors_of(tmp_path / "all", first, {**first, "lib/alpha/c.pyi": ""})
+
+    assert not [error for error in found[0] if error.startswith("shop/")]
+    assert [error for error in found[1] if error.startswith("shop/b.py:1: I001")]
 
 
 def test_permissions_are_seen(tmp_path: Path) -> None:

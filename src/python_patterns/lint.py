@@ -34,7 +34,8 @@ PYTHON = {".py", ".pyi"}
 # Where ruff keeps its settings, and where it looks for a project's modules.
 SETTINGS = {"pyproject.toml", "ruff.toml", ".ruff.toml"}
 SOURCE_ROOTS = ("", "src/")
-
+# With these, modules or more settings may be anywhere.
+LEADING_ELSEWHERE = re.compile(r'"(src|extend)": ')
 
 # A project's files by name, with slashes; nothing for a directory.
 type Files = Mapping[str, File | None]
@@ -259,12 +260,11 @@ def _looked_up(name: str, content: bytes) -> frozenset[str]:
 
 def _settings(name: str, content: bytes) -> object:
     """Read what ruff obeys: the rest of ``pyproject.toml`` differs among projects."""
-    text = content.decode()
-    if name == "pyproject.toml":
-        config = _toml(text)
-        oldest = config.get("project", {}).get("requires-python")
-        return [config.get("tool", {}).get("ruff"), oldest]
-    return text
+    config = _toml(content.decode())
+    if name != "pyproject.toml":
+        return config
+    oldest = config.get("project", {}).get("requires-python")
+    return [config.get("tool", {}).get("ruff"), oldest]
 
 
 def kinds_of(files: Files) -> Kinds:
@@ -278,7 +278,7 @@ def kinds_of(files: Files) -> Kinds:
 
     Returns:
         What stands for each module's kind, by the module's name; nothing where the
-        module, or what ruff obeys, does not parse.
+        module, or what ruff obeys, does not parse or leads elsewhere.
     """
     modules = {
         name: file for name, file in files.items() if file and _suffix(name) in PYTHON
@@ -295,6 +295,8 @@ def kinds_of(files: Files) -> Kinds:
             ]
         )
     except ValueError:  # a finding of its own
+        return dict.fromkeys(modules)
+    if LEADING_ELSEWHERE.search(settings):
         return dict.fromkeys(modules)
     digest = hashlib.sha256(settings.encode()).hexdigest()
 
