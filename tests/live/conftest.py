@@ -1,6 +1,6 @@
 """Which live tests run, and a browser for those that want one.
 
-All of them take a third of an hour. So of each test every fifth case runs, and at
+All of them take a quarter of an hour. So of each test every fifth case runs, and at
 least one, unless ``--all`` is given, or files or tests are chosen by name.
 """
 
