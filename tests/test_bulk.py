@@ -10,9 +10,9 @@ import copier
 import jinja2
 import pytest
 
-from python_patterns.bulk import Bulk, File
+from python_patterns.bulk import Bulk, File, bulk_of
 from python_patterns.lint import copier_errors
-from python_patterns.render import FAMILY_ROOT, copy_template, render
+from python_patterns.render import FAMILY_ROOT, family_template, render
 
 VARIANTS = sorted(path.stem for path in (FAMILY_ROOT / "variants").glob("*.yml"))
 
@@ -142,41 +142,32 @@ def test_a_part_of_a_path_stays_in_the_project(family: Path) -> None:
         Bulk(family).files({})
 
 
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Bulk:
-    return Bulk(copy_template(FAMILY_ROOT, tmp_path_factory.mktemp("ours") / "family"))
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_variants_are_as_copier_renders_them(
-    ours: Bulk, variant: str, tmp_path: Path
-) -> None:
+def test_variants_are_as_copier_renders_them(variant: str, tmp_path: Path) -> None:
     answers = {"preset": variant}
-    ours.render(answers, tmp_path / "bulk")
-    copied = render(answers, tmp_path / "copied", template=ours.family)
+    bulk_of(family_template()).render(answers, tmp_path / "bulk")
+    copied = render(answers, tmp_path / "copied", template=family_template())
     assert files_of(tmp_path / "bulk") == files_of(copied)
     times = [path.stat().st_mtime for path in sorted((tmp_path / "bulk").rglob("*.py"))]
     assert times == [path.stat().st_mtime for path in sorted(copied.rglob("*.py"))]
 
 
-def test_files_of_projects_that_nobody_changes_are_shared(
-    ours: Bulk, tmp_path: Path
-) -> None:
+def test_files_of_projects_that_nobody_changes_are_shared(tmp_path: Path) -> None:
     written: dict[File, str] = {}
     first, second, own = (tmp_path / name for name in ("first", "second", "own"))
-    ours.render({"preset": "api-large"}, first, written=written)
-    ours.render({"preset": "api-medium"}, second, written=written)
-    ours.render({"preset": "api-medium"}, own)
+    bulk_of(family_template()).render({"preset": "api-large"}, first, written=written)
+    bulk_of(family_template()).render({"preset": "api-medium"}, second, written=written)
+    bulk_of(family_template()).render({"preset": "api-medium"}, own)
 
     assert (first / ".editorconfig").samefile(second / ".editorconfig")
     assert not (own / ".editorconfig").samefile(second / ".editorconfig")
     assert files_of(second) == files_of(own)
 
 
-def test_a_difference_is_a_finding(ours: Bulk, tmp_path: Path) -> None:
+def test_a_difference_is_a_finding(tmp_path: Path) -> None:
     answers = {"preset": "script"}
-    ours.render(answers, tmp_path)
-    assert not list(copier_errors(tmp_path, ours.family, answers))
+    bulk_of(family_template()).render(answers, tmp_path)
+    assert not list(copier_errors(tmp_path, family_template(), answers))
     (tmp_path / "README.md").write_text("other", encoding="utf-8")
-    (found,) = copier_errors(tmp_path, ours.family, answers)
+    (found,) = copier_errors(tmp_path, family_template(), answers)
     assert found.startswith("README.md: copier renders it otherwise")

@@ -22,7 +22,7 @@ from pytest_cookies.plugin import Cookies
 from test_questions import REFUSED_NAMES
 
 from python_patterns import family
-from python_patterns.bulk import Bulk
+from python_patterns.bulk import bulk_of
 from python_patterns.cells import load_config
 from python_patterns.render import FAMILY_ROOT, copy_template, family_template, render
 
@@ -151,22 +151,16 @@ def run(
 # --- The same projects ----------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def bulk() -> Bulk:
-    """What renders as copier does, and soon."""
-    return Bulk(family_template())
-
-
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variant_gives_what_copier_gives(
-    root: Path, bulk: Bulk, tmp_path: Path, cookies: Cookies, variant: str
+    root: Path, tmp_path: Path, cookies: Cookies, variant: str
 ) -> None:
     template = compile_from(root, tmp_path / "family", variant) / variant
 
     for number, identity in enumerate(IDENTITIES):
         baked = cookies.bake(identity, template=str(template))
         copied = tmp_path / f"copied{number}"
-        bulk.render({"preset": variant, **identity}, copied)
+        bulk_of(family_template()).render({"preset": variant, **identity}, copied)
         assert baked.exception is None, identity
         assert files(baked.project_path) == files(copied), identity
         assert asked(baked.project_path) == asked(copied), identity
@@ -174,10 +168,10 @@ def test_a_variant_gives_what_copier_gives(
 
 @pytest.mark.parametrize("identity", IDENTITIES, ids=range(len(IDENTITIES)))
 def test_bulk_is_copier_for_every_identity(
-    bulk: Bulk, tmp_path: Path, identity: dict[str, str]
+    tmp_path: Path, identity: dict[str, str]
 ) -> None:
     answers = {"preset": "api-large", **identity}
-    bulk.render(answers, tmp_path / "bulk")
+    bulk_of(family_template()).render(answers, tmp_path / "bulk")
 
     copied = render(answers, tmp_path / "copied")
 

@@ -16,7 +16,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from python_patterns.bulk import Bulk
+from python_patterns.bulk import bulk_of
 from python_patterns.cells import load_config
 from python_patterns.render import FAMILY_ROOT, family_template, render
 
@@ -66,12 +66,6 @@ def test_defaults_follow_from_what_was_answered(
     assert {name: answers[name] for name in expected} == expected
 
 
-@pytest.fixture(scope="module")
-def bulk() -> Bulk:
-    """What renders as copier does, which is for ``test_bulk`` to show, and soon."""
-    return Bulk(family_template())
-
-
 def test_every_variant_is_a_preset() -> None:
     names = [path.stem for path in VARIANTS]
 
@@ -80,11 +74,11 @@ def test_every_variant_is_a_preset() -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda path: path.stem)
 def test_a_preset_and_its_file_give_the_same_project(
-    bulk: Bulk, tmp_path: Path, variant: Path
+    tmp_path: Path, variant: Path
 ) -> None:
     answers = yaml.safe_load(variant.read_text("utf-8"))
-    bulk.render({"preset": variant.stem}, tmp_path / "name")
-    bulk.render(answers, tmp_path / "file")
+    bulk_of(family_template()).render({"preset": variant.stem}, tmp_path / "name")
+    bulk_of(family_template()).render(answers, tmp_path / "file")
 
     assert files(tmp_path / "name") == files(tmp_path / "file")
     assert answers.items() <= recorded(tmp_path / "name").items()

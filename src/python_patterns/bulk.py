@@ -17,7 +17,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -407,3 +407,9 @@ class Bulk:
                 os.fchmod(stream.fileno(), file.mode)
                 os.utime(stream.fileno(), (file.seconds, file.seconds))
         return found
+
+
+@lru_cache(maxsize=2)
+def bulk_of(family: Path) -> Bulk:
+    """Read a template family, once in this process; see ``Bulk``."""
+    return Bulk(family)

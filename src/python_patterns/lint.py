@@ -23,7 +23,7 @@ from typing import Any
 import ruff
 import yaml
 
-from python_patterns.bulk import Bulk, File
+from python_patterns.bulk import File, bulk_of
 from python_patterns.render import render, set_times_by_content
 
 # GitHub's ${{ }} is no Jinja, and HTML templates of a site are.
@@ -148,11 +148,6 @@ def _suffix(name: str) -> str:
     return posixpath.splitext(name)[1]
 
 
-@functools.lru_cache(maxsize=2)
-def _bulk(template: Path) -> Bulk:
-    return Bulk(template)
-
-
 def copier_errors(
     tree: Path, template: Path, answers: Mapping[str, str]
 ) -> Iterator[str]:
@@ -219,7 +214,7 @@ def render_project(
     else:
         try:
             written = _written if is_read_only else None
-            files = _bulk(template).render(answers, tree, written=written)
+            files = bulk_of(template).render(answers, tree, written=written)
             errors, kinds = file_errors(files), kinds_of(files)
             if is_fresh:
                 errors += copier_errors(tree, template, answers)
