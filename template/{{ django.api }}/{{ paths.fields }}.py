@@ -1,4 +1,4 @@
-"""Fields that take JSON for what it is: REST framework itself reads 7 as "7"."""
+"""Strict serializer fields: by default, REST framework coerces 7 to "7"."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 
-# All text fields refuse NUL, which PostgreSQL cannot store; the document is to say so.
+# Text fields reject NUL, which PostgreSQL cannot store; the schema documents this.
 @extend_schema_field({"type": "string", "pattern": r"^[^\u0000]+$"})
 class TextField(serializers.CharField):
-    """Text, and no number."""
+    """A string; numbers are not coerced."""
 
     default_error_messages = {"invalid": "Input should be a valid string"}  # noqa: RUF012
 
     def to_internal_value(self, data: Any) -> str:  # noqa: ANN401
-        """Return the text."""
+        """Return the string, or fail for any other type."""
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
@@ -22,19 +22,19 @@ class TextField(serializers.CharField):
 
 @extend_schema_field({"type": "string", "format": "password"})
 class PasswordField(TextField):
-    """Text of which every character counts, spaces at its ends too."""
+    """A string whose leading and trailing whitespace is kept."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401
         super().__init__(trim_whitespace=False, **options)
 
 
 class NumberField(serializers.IntegerField):
-    """A whole number, and no text."""
+    """An integer; strings are not coerced."""
 
     default_error_messages = {"invalid": "Input should be a valid integer"}  # noqa: RUF012
 
     def to_internal_value(self, data: Any) -> int:  # noqa: ANN401
-        """Return the number."""
+        """Return the integer, or fail for a string."""
         if isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)

@@ -1,15 +1,15 @@
-"""What all tables share."""
+"""Abstract base model."""
 
 from django.db import models
 
 
 class TimestampedModel(models.Model):
-    """Says when a row was made and last changed."""
+    """Adds the times of creation and of the last update."""
 
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        """Has no table of its own."""
+        """Abstract: no table of its own."""
 
         abstract = True

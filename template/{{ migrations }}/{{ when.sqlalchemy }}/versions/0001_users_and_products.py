@@ -1,6 +1,6 @@
 """Users and products.
 
-Revision: 0001, after nothing.
+Revision: 0001, revises nothing.
 """
 
 import sqlalchemy as sa
