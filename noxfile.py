@@ -39,14 +39,14 @@ def lint(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """Render every combination, test a sample: ``--all``, or words that select."""
     session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "python_patterns.matrix", *session.posargs)
+    session.run("python", "-m", "tools.matrix", *session.posargs)
 
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Plant faults in the template, and print which tier of the matrix caught each."""
+    """Plant faults in the template, and print which stage of the matrix caught each."""
     session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "python_patterns.mutants", *session.posargs)
+    session.run("python", "-m", "tools.mutation", *session.posargs)
 
 
 @nox.session
@@ -70,25 +70,25 @@ def grow(session: nox.Session) -> None:
     """Grow projects in steps, by every command of records, by every pair of answers."""
     session.install("--editable", ".", *DEV)
     session.run("pytest", "-n", "auto", *GROWING)
-    session.run("python", "-m", "python_patterns.pairs", *session.posargs)
+    session.run("python", "-m", "tools.grow_pairs", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Print what the template costs, as ratios; ``--quick`` for fewer rounds."""
     session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "python_patterns.bench", *session.posargs)
+    session.run("python", "-m", "tools.bench", *session.posargs)
 
 
 @nox.session
 def crash(session: nox.Session) -> None:
     """Print what becomes of jobs when workers are killed and the broker restarts."""
     session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "python_patterns.crash", *session.posargs)
+    session.run("python", "-m", "tools.crash", *session.posargs)
 
 
 @nox.session
-def family(session: nox.Session) -> None:
+def cookiecutter(session: nox.Session) -> None:
     """Compile the variants into templates for cookiecutter, in dist/cookiecutter."""
-    session.install("--editable", ".")
-    session.run("python", "-m", "python_patterns.family", *session.posargs)
+    session.install("--editable", ".", *DEV)
+    session.run("python", "-m", "tools.cookiecutter_family", *session.posargs)

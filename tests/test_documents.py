@@ -2,9 +2,9 @@
 
 import re
 
-from python_patterns.cells import find_cells, load_questions, settle
-from python_patterns.combinations import PATH, describe
-from python_patterns.render import FAMILY_ROOT
+from tools.combinations import find_cells, load_questions, settle
+from tools.combinations_table import PATH, describe
+from tools.template import FAMILY_ROOT
 
 README = (FAMILY_ROOT / "README.md").read_text("utf-8")
 CHOOSING = (FAMILY_ROOT / "docs" / "choosing.md").read_text("utf-8")

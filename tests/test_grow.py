@@ -13,15 +13,16 @@ import copier
 import pytest
 import yaml
 
-from python_patterns import cli, edits
+from python_patterns import cli
+from python_patterns.git import GIT, Repository
 from python_patterns.grow import land
-from python_patterns.grow.git import GIT, Repository
 from python_patterns.grow.imports import Rewriting
 from python_patterns.grow.modules import Modules
 from python_patterns.grow.moves import Moves
 from python_patterns.grow.project import check_is_newer
 from python_patterns.grow.report import UNDO, RefusedError
-from python_patterns.render import FAMILY_ROOT, copy_template
+from tools.grow_pairs import edits
+from tools.template import FAMILY_ROOT, copy_template
 
 ANSWERS = ".copier-answers.yml"
 

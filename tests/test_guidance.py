@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from python_patterns.cells import Question, find_cells, load_questions, settle
-from python_patterns.records import Record, records, shape
-from python_patterns.render import FAMILY_ROOT, copy_template, render
+from tools.combinations import Question, find_cells, load_questions, settle
+from tools.records import Record, records, shape
+from tools.template import FAMILY_ROOT, copy_template, render
 
 QUESTIONS = load_questions(FAMILY_ROOT)
 SHAPE = shape()

@@ -14,16 +14,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from python_patterns import checks, lint, matrix, mutants, programs
-from python_patterns.cells import find_cells, select
-from python_patterns.matrix import Options, Project
-from python_patterns.render import (
-    FAMILY_ROOT,
-    copy_template,
-    render,
-    set_times_by_content,
-)
-from python_patterns.report import (
+from tools import mutation, processes
+from tools.combinations import find_cells, select
+from tools.matrix import checks, environments, lint
+from tools.matrix.__main__ import main, shard
+from tools.matrix.report import (
     BUILD,
     OWN_TESTS,
     RENDER,
@@ -31,6 +26,13 @@ from python_patterns.report import (
     TYPES,
     Display,
     Report,
+)
+from tools.matrix.run import Options, Project, projects_of, run
+from tools.template import (
+    FAMILY_ROOT,
+    copy_template,
+    render,
+    set_times_by_content,
 )
 
 CELLS = find_cells(FAMILY_ROOT)
@@ -139,7 +141,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
         projects.append(Project(name, name, tree, frozenset({RENDER, tier})))
     same_times(root / "trees")
     options = options_in(root)
-    return matrix.run(projects, options, Display(Console(file=io.StringIO())))
+    return run(projects, options, Display(Console(file=io.StringIO())))
 
 
 def append_free(tree: Path) -> None:
@@ -188,7 +190,7 @@ def test_what_passed_is_not_checked_again(tmp_path: Path) -> None:
 
     def check() -> tuple[Report, bool, str]:
         shown = io.StringIO()
-        report = matrix.run([project], options, Display(Console(file=shown)))
+        report = run([project], options, Display(Console(file=shown)))
         return report, ("one", TYPES) in report.known, shown.getvalue()
 
     _, known, shown = check()
@@ -246,7 +248,7 @@ def test_type_cache_knows_what_an_environment_lacks(tmp_path: Path) -> None:
     }
     found = []
     for name in ("has", "lacks", "has"):
-        environment = checks.environment(trees[name], tmp_path, PYTHON, log)
+        environment = environments.environment(trees[name], tmp_path, PYTHON, log)
         errors, _ = checks.type_errors(trees[name], environment, lane, log)
         found.append(errors)
     assert found[0] == found[2] == []
@@ -256,7 +258,7 @@ def test_type_cache_knows_what_an_environment_lacks(tmp_path: Path) -> None:
 def test_lowest_versions_are_those_that_are_declared(tmp_path: Path) -> None:
     tree = write(tmp_path / "one", small_package(["packaging>=24.1"]))
     for lowest in (True, False):
-        environment = checks.environment(
+        environment = environments.environment(
             tree, tmp_path, PYTHON, tmp_path / "log", lowest=lowest
         )
         found = list(environment.directory.rglob("packaging-24.1.dist-info"))
@@ -288,8 +290,8 @@ def test_type_error_of_same_size_and_time_is_reported(
     assert was_first.exists()
 
 
-def this_environment() -> checks.Environment:
-    return checks.Environment(Path(sys.prefix), {})
+def this_environment() -> environments.Environment:
+    return environments.Environment(Path(sys.prefix), {})
 
 
 def wheel_errors(tmp_path: Path, files: Mapping[str, str]) -> list[str]:
@@ -337,7 +339,7 @@ def test_contract_that_is_broken_is_reported(tmp_path: Path) -> None:
 
 
 def test_every_cell_is_rendered_with_short_and_long_slugs(tmp_path: Path) -> None:
-    projects = matrix.projects_of([CELL], tmp_path, tmp_path, frozenset(TIERS))
+    projects = projects_of([CELL], tmp_path, tmp_path, frozenset(TIERS))
     slugs = [(project.answers or {}).get("project_slug", "") for project in projects]
     assert [len(slug) for slug in slugs] == [0, 1, 40]
     assert [sorted(project.tiers) for project in projects] == [
@@ -356,7 +358,7 @@ def test_what_passed_from_the_same_template_is_not_rendered(tmp_path: Path) -> N
         path = tmp_path / tree
         project = Project("one", CELL.id, path, tiers, template, CELL.answers)
         shown = Display(Console(file=io.StringIO()))
-        return matrix.run([project], options, shown), path
+        return run([project], options, shown), path
 
     report, tree = check("first/one", family, options)
     assert not report.known
@@ -378,16 +380,14 @@ def test_what_passed_from_the_same_template_is_not_rendered(tmp_path: Path) -> N
 
 
 def test_cells_outside_the_sample_are_only_rendered(tmp_path: Path) -> None:
-    (project,) = matrix.projects_of(
-        [CELL], tmp_path, tmp_path, frozenset(TIERS), {CELL.id}
-    )
+    (project,) = projects_of([CELL], tmp_path, tmp_path, frozenset(TIERS), {CELL.id})
     assert project.tiers == {RENDER}
     assert project.answers == CELL.answers
 
 
 @pytest.mark.parametrize("parts", [1, 3, 7, 1000])
 def test_parts_for_several_machines_are_all_cells_and_each_once(parts: int) -> None:
-    found = [matrix.shard(CELLS, part, parts) for part in range(1, parts + 1)]
+    found = [shard(CELLS, part, parts) for part in range(1, parts + 1)]
     assert [cell for part in found for cell in part] == CELLS
     assert max(map(len, found)) - min(map(len, found)) <= 1
 
@@ -397,7 +397,7 @@ def test_a_part_that_there_is_not_is_refused(
     capsys: pytest.CaptureFixture[str], part: str
 ) -> None:
     with pytest.raises(SystemExit):
-        matrix.main(["--all", "--shard", part])
+        main(["--all", "--shard", part])
     assert "a part and the number of parts, such as 1/4." in capsys.readouterr().err
 
 
@@ -405,7 +405,7 @@ def test_selection_and_all_exclude_each_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        matrix.main(["--all", CELL.id])
+        main(["--all", CELL.id])
     assert caught.value.code == 2
     assert "Give a selection or --all, not both." in capsys.readouterr().err
 
@@ -414,7 +414,7 @@ def test_program_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> No
     start = time.monotonic()
     pids = tmp_path / "pids"
     script = f"sleep 60 & echo $! > {pids}; wait"
-    outcome = programs.run(
+    outcome = processes.run(
         ["/bin/sh", "-c", script],
         directory=tmp_path,
         variables={"PATH": os.defpath},
@@ -439,19 +439,19 @@ def is_running(pid: int) -> bool:
 def test_command_line_refuses_an_unknown_answer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert matrix.main(["wroker=celery"]) == 2
+    assert main(["wroker=celery"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("There is no structural answer 'wroker'")
     assert error.count("\n") == 1
 
 
 def test_command_line_lists_cells(capsys: pytest.CaptureFixture[str]) -> None:
-    assert matrix.main(["--list", CELL.id]) == 0
+    assert main(["--list", CELL.id]) == 0
     assert capsys.readouterr().out == f"{CELL.id}\n"
 
 
 def matrix_command(tmp_path: Path, *words: str) -> list[str]:
-    start = [sys.executable, "-m", "python_patterns.matrix", CELL.id]
+    start = [sys.executable, "-m", "tools.matrix", CELL.id]
     return [*start, "--cache", str(tmp_path / "cache"), "--jobs", "1", *words]
 
 
@@ -484,9 +484,11 @@ def test_interrupt_ends_a_run(tmp_path: Path) -> None:
 
 
 def test_mutants_are_of_every_framework_and_tier_and_still_fit(tmp_path: Path) -> None:
-    projects = [mutants.mutated(mutant, CELLS, tmp_path) for mutant in mutants.MUTANTS]
+    projects = [
+        mutation.mutated(mutant, CELLS, tmp_path) for mutant in mutation.MUTANTS
+    ]
     assert len(projects) >= 25
-    assert {mutant.tier for mutant in mutants.MUTANTS} == TIERS.keys()
+    assert {mutant.tier for mutant in mutation.MUTANTS} == TIERS.keys()
     answers = [project.answers or {} for project in projects]
     frameworks = {"fastapi", "django", "flask", "none"}
     assert {one["framework"] for one in answers} == frameworks

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from python_patterns.grow.git import GIT
-from python_patterns.promises import broken_promises, translated
-from python_patterns.render import FAMILY_ROOT, TEMPLATE_PARTS
+from python_patterns.answers import translated
+from python_patterns.git import GIT
+from tools.compatibility import broken_promises
+from tools.template import FAMILY_ROOT, TEMPLATE_PARTS
 
 
 def newest_tag() -> str | None:

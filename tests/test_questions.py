@@ -16,9 +16,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from python_patterns.bulk import bulk_of
-from python_patterns.cells import load_config
-from python_patterns.render import FAMILY_ROOT, family_template, render
+from tools.combinations import load_config
+from tools.memoising_renderer import bulk_of
+from tools.template import FAMILY_ROOT, family_template, render
 
 CONFIG = load_config(FAMILY_ROOT)
 VARIANTS = sorted((FAMILY_ROOT / "variants").glob("*.yml"))

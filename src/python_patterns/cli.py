@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from python_patterns.answers import read_answers
 from python_patterns.grow.report import (
     UNDO,
     Grown,
@@ -113,7 +114,7 @@ def _grow(options: argparse.Namespace, scratch: Path) -> int:
 
 def _gaps(options: argparse.Namespace, scratch: Path) -> int:
     from python_patterns.gaps import find_gaps  # noqa: PLC0415 - as above
-    from python_patterns.grow.project import read_answers, render  # noqa: PLC0415
+    from python_patterns.grow.project import render  # noqa: PLC0415
 
     directory = options.project.resolve()
     answers = read_answers(directory)

@@ -17,9 +17,10 @@ from threading import Barrier, Event
 import pytest
 from httpx2 import Client, Response
 
-from python_patterns import live, render, servers
-from python_patterns.cells import find_cells, select
-from python_patterns.live import Project, wait_until
+from tools import live, servers
+from tools.combinations import find_cells, select
+from tools.live import Project, wait_until
+from tools.template import FAMILY_ROOT, render
 
 SHAPE = ("size=medium", "layout=layer", "database=postgresql", "worker=none")
 # By framework and concurrency; of two mappers, one is named too.
@@ -28,13 +29,13 @@ SERVICES = {
         [cell.answers["framework"], cell.answers["concurrency"]]
         + (["tortoise"] if cell.answers.get("orm") == "tortoise" else [])
     ): cell.answers
-    for cell in select(find_cells(render.FAMILY_ROOT), [*SHAPE, "purpose=api"])
+    for cell in select(find_cells(FAMILY_ROOT), [*SHAPE, "purpose=api"])
     if cell.answers.get("websocket") != "yes"
 }
 (SITE,) = (
     cell.answers
     for cell in select(
-        find_cells(render.FAMILY_ROOT), [*SHAPE, "purpose=site", "concurrency=sync"]
+        find_cells(FAMILY_ROOT), [*SHAPE, "purpose=site", "concurrency=sync"]
     )
 )
 CLIENTS = 50
@@ -78,7 +79,7 @@ def connect(port: int) -> Client:
 
 def make(answers: Mapping[str, str], directory: Path, url: str) -> Project:
     """Render a project and make the tables in its database."""
-    tree = render.render(answers, directory / "project")
+    tree = render(answers, directory / "project")
     driver = live.settings(tree)["DATABASE_URL"].partition(":")[0]
     variables = {
         **live.cheap_passwords(tree),

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from python_patterns import live, render
+from tools import live
+from tools.template import render
 
 API = {
     "purpose": "api",
@@ -153,7 +154,7 @@ def run_tests(project: live.Project, names: str) -> subprocess.CompletedProcess[
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_is_taken_out_is_noticed(name: str, tmp_path: Path) -> None:
     fault = FAULTS[name]
-    tree = render.render(PROJECTS[fault.project], tmp_path / "project")
+    tree = render(PROJECTS[fault.project], tmp_path / "project")
     project = live.make(tree, logs=tmp_path / "logs", variables={})
     assert run_tests(project, fault.tests).returncode == 0
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from httpx2 import Client, Response
 
-from python_patterns import live, render
-from python_patterns.cells import find_cells, select
+from tools import live
+from tools.combinations import find_cells, select
+from tools.template import FAMILY_ROOT, render
 
 SHAPE = {
     "purpose": "api",
@@ -27,7 +28,7 @@ FRAMEWORKS = sorted(
     {
         cell.answers["framework"]
         for cell in select(
-            find_cells(render.FAMILY_ROOT), [f"{k}={v}" for k, v in SHAPE.items()]
+            find_cells(FAMILY_ROOT), [f"{k}={v}" for k, v in SHAPE.items()]
         )
     }
 )
@@ -105,7 +106,7 @@ def problems(
     found = {}
     for framework in FRAMEWORKS:
         scratch = tmp_path_factory.mktemp(framework)
-        tree = render.render({**SHAPE, "framework": framework}, scratch / "project")
+        tree = render({**SHAPE, "framework": framework}, scratch / "project")
         scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
         project = live.make(
             tree,

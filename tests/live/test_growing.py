@@ -20,12 +20,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from python_patterns import edits, live, pairs
-from python_patterns.cells import Cell, find_cells, sample
-from python_patterns.grow.git import GIT
-from python_patterns.pairs import Bench
-from python_patterns.render import FAMILY_ROOT, copy_template, render
-from python_patterns.report import Display
+from python_patterns.git import GIT
+from tools import live
+from tools.combinations import Cell, find_cells, sample
+from tools.grow_pairs import edits, pairs
+from tools.grow_pairs.pairs import Workbench
+from tools.matrix.report import Display
+from tools.template import FAMILY_ROOT, copy_template, render
 
 # Each step changes what it names, and keeps the rest.
 STEPS: Sequence[Mapping[str, str]] = (
@@ -45,12 +46,12 @@ DATABASE_STEPS: Sequence[Mapping[str, str]] = (
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path.resolve())
+def bench(tmp_path: Path) -> Workbench:
+    return Workbench(tmp_path.resolve())
 
 
 def climb(
-    bench: Bench, steps: Sequence[Mapping[str, str]], **common: str
+    bench: Workbench, steps: Sequence[Mapping[str, str]], **common: str
 ) -> list[Path]:
     """Grow an edited project through all steps, each without a conflict."""
     answers = {**common, **steps[0]}
@@ -71,19 +72,19 @@ def climb(
     return grown
 
 
-def check(bench: Bench, trees: Sequence[Path]) -> None:
+def check(bench: Workbench, trees: Sequence[Path]) -> None:
     """Take projects through their own checks and tests."""
     report = pairs.check(trees, bench.scratch, Display(Console(file=io.StringIO())))
     assert report.failures == {}
     assert len(report.findings) == 3 * len(trees)
 
 
-def test_from_one_file_to_workers_with_every_edit(bench: Bench) -> None:
+def test_from_one_file_to_workers_with_every_edit(bench: Workbench) -> None:
     check(bench, climb(bench, STEPS, framework="fastapi"))
 
 
 @pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
-def test_a_database_filled_before_works_after(bench: Bench, framework: str) -> None:
+def test_a_database_filled_before_works_after(bench: Workbench, framework: str) -> None:
     trees = climb(bench, DATABASE_STEPS, framework=framework)
     file = bench.scratch / "shop.db"
     scheme = live.settings(trees[0])["DATABASE_URL"].partition(":")[0]
@@ -168,7 +169,7 @@ def some_cells() -> list[Cell]:
 @pytest.mark.parametrize("cell", some_cells(), ids=lambda cell: cell.id)
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (0, 2), (1, 2)])
 def test_an_update_keeps_every_edit(
-    bench: Bench, versions: Sequence[Path], cell: Cell, start: int, end: int
+    bench: Workbench, versions: Sequence[Path], cell: Cell, start: int, end: int
 ) -> None:
     old = render(cell.answers, bench.scratch / "old", template=versions[start])
     new = render(cell.answers, bench.scratch / "new", template=versions[end])
@@ -285,7 +286,7 @@ def commit(directory: Path) -> None:
     ids=" ".join,
 )
 def test_a_grown_project_passes_its_own_checks(
-    bench: Bench, words: tuple[str, str]
+    bench: Workbench, words: tuple[str, str]
 ) -> None:
     every = pairs.all_pairs(find_cells(FAMILY_ROOT))
     pair = next(one for one in every if all(word in one.name for word in words))

@@ -24,17 +24,18 @@ import pytest
 import yaml
 from httpx2 import Client, Response
 
-from python_patterns import live, render, servers
-from python_patterns.live import Project, kill, stop, wait_until
+from tools import live, servers
+from tools.live import Project, kill, stop, wait_until
+from tools.template import FAMILY_ROOT, render
 
 # What has no server is run in other ways, below, and pages in a browser: test_site.py.
 VARIANTS = sorted(
     path
-    for path in (render.FAMILY_ROOT / "variants").glob("*.yml")
+    for path in (FAMILY_ROOT / "variants").glob("*.yml")
     if path.stem != "site"
     and yaml.safe_load(path.read_text("utf-8")).get("framework") != "none"
 )
-LARGE = yaml.safe_load((render.FAMILY_ROOT / "variants/api-large.yml").read_text())
+LARGE = yaml.safe_load((FAMILY_ROOT / "variants/api-large.yml").read_text())
 
 # uvicorn closes everything, and then ends by the signal that it got.
 STOPPED = (0, -signal.SIGTERM)
@@ -99,7 +100,7 @@ def make_project(
     """Return what renders a project and makes all that it needs, but starts nothing."""
 
     def make(answers: Mapping[str, Any], variables: Mapping[str, str]) -> Project:
-        tree = render.render(answers, tmp_path / "project")
+        tree = render(answers, tmp_path / "project")
         wanted = {
             "SITES": json.dumps(sites),
             **live.cheap_passwords(tree),
@@ -338,7 +339,7 @@ def test_a_variant_serves_works_and_stops(
 def make_variant(
     name: str, make_project: MakeProject, variables: Mapping[str, str]
 ) -> Project:
-    text = (render.FAMILY_ROOT / "variants" / f"{name}.yml").read_text("utf-8")
+    text = (FAMILY_ROOT / "variants" / f"{name}.yml").read_text("utf-8")
     return make_project(yaml.safe_load(text), variables)
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from python_patterns.cells import Cell
-from python_patterns.page import write_page
-from python_patterns.report import OWN_TESTS, RENDER, TYPES, Display, Report, Spent
+from tools.combinations import Cell
+from tools.matrix.page import write_page
+from tools.matrix.report import OWN_TESTS, RENDER, TYPES, Display, Report, Spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,10 +16,10 @@ import pytest
 import uv
 
 from python_patterns import cli
-from python_patterns.grow.git import GIT
-from python_patterns.grow.project import read_answers
-from python_patterns.records import GROW, Record, records
-from python_patterns.render import FAMILY_ROOT, copy_template, render
+from python_patterns.answers import read_answers
+from python_patterns.git import GIT
+from tools.records import GROW, Record, records
+from tools.template import FAMILY_ROOT, copy_template, render
 
 
 def has_engine() -> bool:

@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from python_patterns.grow.git import Entry, GitError, Repository
+from python_patterns.git import Entry, GitError, Repository
 
 NAME = "patterns-grow.json"
 # How many tenths of a second a step may take that is not dead.

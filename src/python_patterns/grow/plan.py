@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import ruff
 
-from python_patterns.grow.git import Conflict, Entry, Merged, Repository, Tree
+from python_patterns.git import Conflict, Entry, Merged, Repository, Tree
 from python_patterns.grow.imports import (
     Imported,
     Rewriting,

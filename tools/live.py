@@ -19,7 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from python_patterns import checks, matrix, programs
+from tools import processes
+from tools.matrix import environments
+from tools.matrix.run import DEFAULT_CACHE
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # What production refuses to start without.
@@ -150,7 +152,7 @@ class Project:
         Raises:
             RuntimeError: It fails, or takes longer.
         """
-        done = programs.run(
+        done = processes.run(
             self.command(words),
             directory=self.tree,
             variables=self.variables,
@@ -258,12 +260,12 @@ def make(
         variables: Settings that differ from the defaults.
 
     Raises:
-        checks.EnvironmentFailedError: Its declarations cannot be installed.
+        environments.EnvironmentFailedError: Its declarations cannot be installed.
         ValueError: It declares nothing, or does not say how to start.
     """
     log = logs / "environment.log"
-    found = checks.environment(tree, matrix.DEFAULT_CACHE, PYTHON, log)
-    own = checks.clean_variables(found) | dict(variables)
+    found = environments.environment(tree, DEFAULT_CACHE, PYTHON, log)
+    own = environments.clean_variables(found) | dict(variables)
     # As in the matrix: environments are shared, so nothing is installed into them.
     own["PYTHONPATH"] = os.pathsep.join(map(str, (tree / "src", tree)))
     return Project(tree, found.directory, own, commands(tree), logs)

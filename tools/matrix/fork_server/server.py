@@ -1,7 +1,7 @@
 """A Python that has imported an environment's libraries and forks its programs.
 
-``warm`` starts it in a project's environment, so it imports nothing that is not in the
-standard library, but for the modules that it is told to. A program is forked before any
+``client`` starts it in a project's environment, so it imports nothing beyond the
+standard library and the modules that it is given. A program is forked before any
 of its own code has run, so what one does to its modules, variables or directory reaches
 no other. It ends as a program does: by the end of this file, with what it registered
 for then.
@@ -30,6 +30,8 @@ from contextlib import suppress
 from typing import Any
 
 NOT_PRELOADED = 3
+# The proxy's name as a module: one that no project and no library has.
+PROXY = "python_patterns_fork_proxy"
 READY = "python-patterns: all is imported"
 STREAMS = 3
 
@@ -51,8 +53,8 @@ def preload(modules: list[str]) -> None:
                 os._exit(NOT_PRELOADED)
 
 
-class Parent:
-    """What is forked, and who waits for it."""
+class Server:
+    """Forks programs, and reports how they end."""
 
     def __init__(self, listener: socket.socket, control: socket.socket) -> None:
         """Serve.
@@ -256,14 +258,13 @@ if __name__ == "__main__":
         gc.collect()
         gc.freeze()  # so that collecting garbage copies no memory of the parent's
         print(READY, flush=True)  # noqa: T201
-        parent = Parent(incoming, socket.socket(fileno=int(number)))
-        asked = parent.serve()
+        server = Server(incoming, socket.socket(fileno=int(number)))
+        asked = server.serve()
     if asked:
         if asked["leads"]:
             # What the project's tests start with this very Python is forked too.
             sys.path.insert(0, os.path.dirname(program))  # noqa: PTH120
-            import warm_child  # type: ignore[import-not-found]
-
+            proxy = importlib.import_module(PROXY)
             sys.path.pop(0)
-            warm_child.install(program, address)
+            proxy.install(program, address)
         run(asked["arguments"])

@@ -6,32 +6,15 @@ of every project ever generated.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from python_patterns.cells import Cell, find_cells, load_config
-from python_patterns.render import render
+from python_patterns.answers import RENAMED
+from tools.combinations import Cell, find_cells, load_config
+from tools.template import render
 
-# Questions that have another name now: the old one and the new one. The value moves.
-RENAMED: Mapping[str, str] = {}
 # Sets of answers whose defaults are compared.
 COMPARED: tuple[Mapping[str, str], ...] = ({}, {"size": "small"}, {"size": "large"})
-
-
-def translated(
-    answers: Mapping[str, Any], renamed: Mapping[str, str] = RENAMED
-) -> dict[str, Any]:
-    """Add to a project's answers those whose questions have another name now.
-
-    The old ones stay: an older version of the template still asks for them.
-
-    Args:
-        answers: The answers of a project.
-        renamed: New names by old ones.
-    """
-    moved = {new: answers[old] for old, new in renamed.items() if old in answers}
-    return {**moved, **answers}
 
 
 def broken_promises(

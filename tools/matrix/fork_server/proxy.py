@@ -2,7 +2,7 @@
 
 In the process of the tests, ``install`` makes ``subprocess`` start this file for what
 would be started with the same Python. It runs without site-packages, asks
-``warm_parent`` for the program, gives it its own streams, variables, directory and
+``server`` for the program, gives it its own streams, variables, directory and
 group, passes signals on, and ends as the program does.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 # Python obeys others of that name as it starts: for them it has to start.
-KNOWN = {"PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHON_PATTERNS_TALLY"}
+KNOWN = {"PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHON_PATTERNS_OUTCOMES"}
 PASSED_ON = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT),
     *(signal.SIGUSR1, signal.SIGUSR2),
@@ -45,7 +45,7 @@ def install(program: str, address: str) -> None:
 
     Args:
         program: This file.
-        address: The socket of ``warm_parent``.
+        address: The socket of ``server``.
     """
 
     class Popen(subprocess.Popen[Any]):

@@ -1,6 +1,6 @@
 """The same projects for cookiecutter: its templates, compiled from the one template.
 
-``python -m python_patterns.family`` or ``nox -s family`` compiles each file of
+``python -m tools.cookiecutter_family`` or ``nox -s cookiecutter`` compiles each file of
 ``variants/``; words select some of them, or cells of the matrix.
 
 A project is rendered once with names that are like no other text. Where such a sentinel
@@ -31,8 +31,8 @@ import jinja2.meta
 import yaml
 from rich.console import Console
 
-from python_patterns.cells import SelectionError, find_cells, load_config, select
-from python_patterns.render import FAMILY_ROOT, TEMPLATE_PARTS, render
+from tools.combinations import SelectionError, find_cells, load_config, select
+from tools.template import FAMILY_ROOT, TEMPLATE_PARTS, render
 
 OUTPUT = FAMILY_ROOT / "dist" / "cookiecutter"
 SETTINGS = "cookiecutter.json"
@@ -548,7 +548,7 @@ def compile_family(
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 1 where it cannot be done."""
     parser = argparse.ArgumentParser(
-        prog="python -m python_patterns.family",
+        prog="python -m tools.cookiecutter_family",
         description="Compile the template family into templates for cookiecutter.",
     )
     parser.add_argument(

@@ -1,6 +1,6 @@
 """What the template costs: ratios, each measured side by side in one run.
 
-``python -m python_patterns.bench [--quick]`` or ``nox -s bench -- [--quick]``.
+``python -m tools.bench [--quick]`` or ``nox -s bench -- [--quick]``.
 
 Times depend on the machine, ratios hardly: A and B take turns, and the two values of a
 round are compared. A ratio beyond its limit is shown as such and fails nothing: a busy
@@ -28,8 +28,9 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from python_patterns import crash, live, render, servers
-from python_patterns.cells import load_config
+from tools import crash, live, servers
+from tools.combinations import load_config
+from tools.template import FAMILY_ROOT, copy_template, render
 
 BARE = Path(__file__).with_name("bare")
 CONNECTIONS = 8
@@ -217,7 +218,7 @@ def plain_template(directory: Path) -> Path:
     Returns:
         ``directory``.
     """
-    config = load_config(render.FAMILY_ROOT)
+    config = load_config(FAMILY_ROOT)
     kept = {name: config[name] for name in ("_min_copier_version", "_envops")}
     directory.mkdir(exist_ok=True)
     (directory / "copier.yml").write_text(yaml.safe_dump(kept), encoding="utf-8")
@@ -231,10 +232,10 @@ def measure_generation(scratch: Path, rounds: Rounds) -> Iterator[Comparison]:
     And with copying the same files as they are: what remains is the price of the
     questions and of the templates.
     """
-    copied = render.render({}, scratch / "copied")
+    copied = render({}, scratch / "copied")
     (copied / ".copier-answers.yml").unlink()
     templates = (
-        render.copy_template(render.FAMILY_ROOT, scratch / "family"),
+        copy_template(FAMILY_ROOT, scratch / "family"),
         plain_template(scratch / "empty"),
         plain_template(copied),
     )
@@ -265,7 +266,7 @@ def make_projects(
         serves the bare application.
     """
     answers = {"framework": framework.name, "concurrency": framework.concurrency}
-    tree = render.render(answers, scratch / "project")
+    tree = render(answers, scratch / "project")
     scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
     project = live.make(
         tree,
@@ -492,7 +493,7 @@ def measure_jobs(worker: str, scratch: Path, rounds: Rounds) -> Iterator[Compari
     """Compare how many jobs a worker does with what the bare library does."""
     with servers.redis_server() as port, crash.pages_of(0) as pages:
         project = live.make(
-            render.render(crash.ANSWERS | {"worker": worker}, scratch / "project"),
+            render(crash.ANSWERS | {"worker": worker}, scratch / "project"),
             logs=scratch / "logs",
             # The second is what RQ's own command wants.
             variables=dict.fromkeys(

@@ -1,6 +1,6 @@
 """What becomes of jobs when workers are killed and the broker restarts: a table.
 
-``python -m python_patterns.crash [--only WORKER]`` or ``nox -s crash``.
+``python -m tools.crash [--only WORKER]`` or ``nox -s crash``.
 
 For each library a project with workers alone, made as its users make it, gets 200 jobs;
 each asks a site of ours for a page of its own, so what was done, and how often, is
@@ -23,8 +23,9 @@ from threading import Thread
 from rich.console import Console
 from rich.table import Table
 
-from python_patterns import live, render, servers
-from python_patterns.cells import find_cells
+from tools import live, servers
+from tools.combinations import find_cells
+from tools.template import FAMILY_ROOT, render
 
 ANSWERS = {
     "framework": "none",
@@ -34,7 +35,7 @@ ANSWERS = {
     "concurrency": "sync",
 }
 WORKERS = sorted(
-    {cell.answers["worker"] for cell in find_cells(render.FAMILY_ROOT)}
+    {cell.answers["worker"] for cell in find_cells(FAMILY_ROOT)}
     - {"none", "background"}
 )
 JOBS = 200
@@ -149,7 +150,7 @@ def crash(worker: str, scratch: Path) -> Outcome:
     data.mkdir()
     port = live.free_port()
     project = live.make(
-        render.render(ANSWERS | {"worker": worker}, scratch / "project"),
+        render(ANSWERS | {"worker": worker}, scratch / "project"),
         logs=scratch / "logs",
         variables={
             "BROKER_URL": f"redis://127.0.0.1:{port}/0",
@@ -193,7 +194,7 @@ def crash(worker: str, scratch: Path) -> Outcome:
 def main() -> int:
     """Run the command line and return the exit status: 1 where a job was lost."""
     parser = argparse.ArgumentParser(
-        prog="python -m python_patterns.crash",
+        prog="python -m tools.crash",
         description="Kill workers and the broker, and count what becomes of jobs.",
     )
     parser.add_argument("--only", choices=WORKERS, help="one library")

@@ -6,19 +6,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from importlib.metadata import distributions
+from importlib.util import find_spec
 from pathlib import Path
 
-from python_patterns.report import TIERS
+from tools.matrix.report import TIERS
 
 ANSWERS = ".copier-answers.yml"
 NEVER = "never passed"
 # The modules that decide what passes; those that draw, measure or choose do not.
 JUDGES = (
-    *("checks", "matrix", "passed", "programs", "servers", "tally"),
-    *("warm", "warm_child", "warm_parent"),
+    *("tools.processes", "tools.servers", "tools.matrix.checks"),
+    *("tools.matrix.environments", "tools.matrix.outcomes", "tools.matrix.run"),
+    *("tools.matrix.result_cache", "tools.matrix.fork_server.client"),
+    *("tools.matrix.fork_server.proxy", "tools.matrix.fork_server.server"),
 )
 # Those that decide what a project is, and what the first tier says of its files.
-RENDERERS = ("bulk", "cells", "lint", "render")
+RENDERERS = (
+    *("python_patterns.render", "tools.combinations", "tools.memoising_renderer"),
+    *("tools.template", "tools.matrix.lint"),
+)
 
 
 @cache
@@ -27,7 +33,9 @@ def _tools(*modules: str) -> str:
     versions = sorted(f"{one.name} {one.version}\n" for one in distributions())
     digest = hashlib.sha256("".join(versions).encode())
     for name in modules:
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+        source = find_spec(name)
+        assert source and source.origin  # noqa: S101, PT018 - it is a module of ours
+        digest.update(Path(source.origin).read_bytes())
     return digest.hexdigest()
 
 

@@ -23,8 +23,8 @@ from typing import Any
 import ruff
 import yaml
 
-from python_patterns.bulk import File, bulk_of
-from python_patterns.render import render, set_times_by_content
+from tools.memoising_renderer import File, bulk_of
+from tools.template import render, set_times_by_content
 
 # GitHub's ${{ }} is no Jinja, and HTML templates of a site are.
 LEFTOVER_TAG = re.compile(r"(?<!\$)\{\{|\{%|\{#")

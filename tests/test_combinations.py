@@ -10,7 +10,7 @@ import copier
 import pytest
 import yaml
 
-from python_patterns.cells import (
+from tools.combinations import (
     Cell,
     SelectionError,
     as_word,
@@ -19,7 +19,7 @@ from python_patterns.cells import (
     sample,
     select,
 )
-from python_patterns.render import FAMILY_ROOT, copy_template, render
+from tools.template import FAMILY_ROOT, copy_template, render
 
 CONFIG = load_config(FAMILY_ROOT)
 AXES: list[str] = CONFIG["structural"]["default"]

@@ -16,10 +16,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from python_patterns import matrix
-from python_patterns.cells import Cell, find_cells, select
-from python_patterns.render import FAMILY_ROOT, copy_template
-from python_patterns.report import BUILD, OWN_TESTS, RENDER, TIERS, TYPES, Display
+from tools.combinations import Cell, find_cells, select
+from tools.matrix.report import BUILD, OWN_TESTS, RENDER, TIERS, TYPES, Display
+from tools.matrix.run import DEFAULT_CACHE, Options, Project, run
+from tools.template import FAMILY_ROOT, copy_template
 
 FASTAPI = ("framework=fastapi", "purpose=api", "size=medium", "concurrency=async")
 SHOP = ("database=sqlite", "layout=layer", "worker=none")
@@ -356,7 +356,7 @@ MUTANTS = (
 )
 
 
-def mutated(mutant: Mutant, cells: Sequence[Cell], scratch: Path) -> matrix.Project:
+def mutated(mutant: Mutant, cells: Sequence[Cell], scratch: Path) -> Project:
     """Plan a project of the template with a fault in it.
 
     Args:
@@ -379,7 +379,7 @@ def mutated(mutant: Mutant, cells: Sequence[Cell], scratch: Path) -> matrix.Proj
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     tree = scratch / "projects" / mutant.slug
     tiers = frozenset(TIERS)
-    return matrix.Project(mutant.slug, cell.id, tree, tiers, template, cell.answers)
+    return Project(mutant.slug, cell.id, tree, tiers, template, cell.answers)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -402,9 +402,9 @@ def main(words: Sequence[str] | None = None) -> int:
         scratch = Path(name).resolve()
         cells = find_cells(FAMILY_ROOT)
         projects = [mutated(mutant, cells, scratch) for mutant in mutants]
-        report = matrix.run(
+        report = run(
             projects,
-            matrix.Options(matrix.DEFAULT_CACHE / "mutants", scratch),
+            Options(DEFAULT_CACHE / "mutants", scratch),
             Display(Console(quiet=True)),
         )
     table = Table("fault", "cell", "has to be caught by", "caught by")

@@ -1,41 +1,25 @@
-"""What growing does with every pair of answers: ``python -m python_patterns.pairs``.
+"""Pairs of answers, and what becomes of a project that grows from one to the other."""
 
-For each ordered pair of values of one answer, a project of the first is grown into one
-of the second: as it was generated, which must give the bytes of a fresh project, and
-with the edits of ``edits``, each of which must be in the result or in a conflict. Where
-there is none, the result must be as tidy as a fresh project, and its imports must find
-what they name; ``--check`` takes it through its own checks and tests too. ``nox -s
-grow`` prints the table.
-"""
-
-import argparse
 import ast
-import itertools
-import multiprocessing
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import ruff
-from rich.console import Console
-from rich.table import Table
 
-from python_patterns import edits, matrix
-from python_patterns.bulk import Bulk
-from python_patterns.cells import Cell, find_cells, select
-from python_patterns.grow.git import GIT, Repository, Tree
+from python_patterns.git import GIT, Repository, Tree
 from python_patterns.grow.modules import defined, module_of
 from python_patterns.grow.plan import Merger, Plan
-from python_patterns.render import FAMILY_ROOT
-from python_patterns.report import OWN_TESTS, RENDER, TYPES, Display, Report
+from tools.combinations import Cell, find_cells, select
+from tools.grow_pairs import edits
+from tools.matrix.report import OWN_TESTS, RENDER, TYPES, Display, Report
+from tools.matrix.run import Options, Project, run
+from tools.memoising_renderer import Bulk
+from tools.template import FAMILY_ROOT
 
 AXES = (
     "size",
@@ -192,7 +176,7 @@ def all_pairs(cells: Sequence[Cell]) -> list[Pair]:
     return list(found.values())
 
 
-class Bench:
+class Workbench:
     """Renders cells once, and grows one into another without a template's history."""
 
     def __init__(self, scratch: Path) -> None:
@@ -206,7 +190,7 @@ class Bench:
 
     def _rendered(self, cell_id: str) -> Path:
         directory = self.scratch / "fresh" / cell_id
-        cell = next(cell for cell in _cells() if cell.id == cell_id)
+        cell = next(cell for cell in all_cells() if cell.id == cell_id)
         self.bulk.render(cell.answers, directory)
         return directory
 
@@ -288,10 +272,10 @@ def check(trees: Sequence[Path], scratch: Path, display: Display) -> Report:
         scratch: Directory for what is only needed meanwhile.
         display: Where progress and failures are shown.
     """
-    options = matrix.Options(scratch / "logs", scratch / "checks")
+    options = Options(scratch / "logs", scratch / "checks")
     tiers = frozenset({RENDER, TYPES, OWN_TESTS})
-    projects = [matrix.Project(one.name, one.name, one, tiers) for one in trees]
-    return matrix.run(projects, options, display)
+    projects = [Project(one.name, one.name, one, tiers) for one in trees]
+    return run(projects, options, display)
 
 
 def _missing_imports(directory: Path) -> Iterator[str]:
@@ -327,86 +311,17 @@ def _known(text: str) -> set[str]:
 
 
 @cache
-def _bench(scratch: Path) -> Bench:
-    """Return the bench of this process."""
-    return Bench(scratch / f"process-{os.getpid()}")
+def _workbench(scratch: Path) -> Workbench:
+    """Return the workbench of this process."""
+    return Workbench(scratch / f"process-{os.getpid()}")
 
 
-def _try(pair: Pair, scratch: Path) -> Outcome:
-    return _bench(scratch).try_pair(pair, scratch / "results" / pair.directory)
+def try_pair(pair: Pair, scratch: Path) -> Outcome:
+    """Try a pair in this process; see ``Workbench.try_pair``."""
+    return _workbench(scratch).try_pair(pair, scratch / "results" / pair.directory)
 
 
 @cache
-def _cells() -> tuple[Cell, ...]:
+def all_cells() -> tuple[Cell, ...]:
+    """Return every cell of this family, found once in this process."""
     return tuple(find_cells(FAMILY_ROOT))
-
-
-def main() -> int:
-    """Print the table; fail where an edit is lost or a result is not sound."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("words", nargs="*", help="only pairs whose name has these")
-    parser.add_argument("--list", action="store_true", help="only list the pairs")
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="take what has no conflict through its own checks and tests",
-    )
-    options = parser.parse_args()
-    pairs = [
-        pair
-        for pair in all_pairs(_cells())
-        if all(word in pair.name for word in options.words)
-    ]
-    if options.list:
-        print(*(pair.name for pair in pairs), sep="\n")
-        return 0
-    outcomes = []
-    with tempfile.TemporaryDirectory(prefix="patterns-pairs-") as name:
-        scratch = Path(name).resolve()
-        context = multiprocessing.get_context("forkserver")
-        with ProcessPoolExecutor(mp_context=context) as pool:
-            for outcome in pool.map(_try, pairs, itertools.repeat(scratch)):
-                outcomes.append(outcome)
-                _print_outcome(outcome)
-        if options.check:
-            trees = sorted((scratch / "results").iterdir())
-            report = check(trees, scratch, Display(Console()))
-            by_tree = {outcome.pair.directory: outcome for outcome in outcomes}
-            for (tree, _), findings in report.failures.items():
-                by_tree[tree].faults += findings
-            print(f"{len(trees)} of them through their own checks and tests")
-    _print(outcomes)
-    return int(any(outcome.word == "FAILED" for outcome in outcomes))
-
-
-def _print_outcome(outcome: Outcome) -> None:
-    print(f"{outcome.word:<10} {outcome.pair.name}", flush=True)
-    conflicts = [f"{path}: {why}" for path, why in outcome.conflicts.items()]
-    for title, lines in (
-        ("differs", outcome.differs),
-        ("conflict", conflicts),
-        ("lost", outcome.lost),
-        ("fault", outcome.faults),
-    ):
-        for line in lines:
-            print(f"           {title}: {line}")
-
-
-def _print(outcomes: Sequence[Outcome]) -> None:
-    table = Table("answer", "pairs", "clean", "conflicts", "edits lost", "failed")
-    counted: dict[str, Counter[str]] = {}
-    for outcome in outcomes:
-        for row in (outcome.pair.axis, "all"):
-            count = counted.setdefault(row, Counter())
-            count["pairs"] += 1
-            count[outcome.word] += 1
-            count["lost"] += len(outcome.lost)
-    total = counted.pop("all", Counter())
-    for row, count in [*counted.items(), ("all", total)]:
-        kinds = ("pairs", "clean", "conflicts", "lost", "FAILED")
-        table.add_row(row, *(str(count[kind]) for kind in kinds))
-    Console().print(table)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,8 +10,8 @@ from typing import Any
 
 import jinja2
 
-from python_patterns.cells import Cell
-from python_patterns.report import TIERS, Report, Spent, reproduction
+from tools.combinations import Cell
+from tools.matrix.report import TIERS, Report, Spent, reproduction
 
 # How much of a log the page shows: its end, in characters.
 LONGEST_LOG = 20_000

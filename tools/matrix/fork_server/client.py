@@ -1,19 +1,4 @@
-"""Run programs of an environment forked from a Python that knows its libraries.
-
-Starting Python and importing libraries is most of what checking one project takes, and
-it is the same for all projects of an environment. What is shared, and why it is safe:
-
-- Modules of libraries, as they are right after their import, in a parent that runs no
-  code of any project (``warm_parent``). Those that need settings cannot be imported and
-  are left out. Each program is a fork, and what it changes stays in it.
-- Nothing else: variables, directory, search path and streams are those that a new
-  process would have had.
-
-Forking hides what happens while a library is imported, and that a project does not
-import what it uses. So a project of each environment is imported with its tests by a
-new process, a sample of projects, which has every answer in it, is tested by new
-processes only, and what fails in a fork is confirmed by one.
-"""
+"""Start a fork server, and run programs with it."""
 
 import ast
 import json
@@ -30,7 +15,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from python_patterns import programs, warm_child, warm_parent
+from tools import processes
+from tools.matrix.fork_server import proxy, server
 
 # What the matrix runs in every project, and what it takes long to import.
 TOOLS = ("mypy.main", "importlinter.cli", "pytest", "runpy")
@@ -71,11 +57,11 @@ def libraries(tree: Path, providers: Mapping[str, Sequence[str]]) -> list[str]:
     )
 
 
-class Warm:
-    """A parent for the programs of one environment, and what runs them."""
+class ForkServer:
+    """A server that forks the programs of one environment."""
 
     def __init__(self, address: Path) -> None:
-        """Use a parent that listens at an address."""
+        """Use a server that listens at an address."""
         self.address = str(address)
 
     def run(
@@ -85,9 +71,9 @@ class Warm:
         directory: Path,
         variables: Mapping[str, str],
         log: Path,
-        seconds: float = programs.SECONDS,
-    ) -> programs.Outcome:
-        """Run what Python would run with these arguments; see ``programs.run``."""
+        seconds: float = processes.SECONDS,
+    ) -> processes.Outcome:
+        """Run what Python would run with these arguments; see ``processes.run``."""
         words = list(map(str, arguments))
         job = {
             "leads": True,
@@ -97,7 +83,7 @@ class Warm:
             "group": 0,
             "umask": 0o022,
         }
-        with programs.logged(["(forked) python", *words], log) as stream:
+        with processes.logged(["(forked) python", *words], log) as stream:
             start = stream.tell()
             with (
                 socket.socket(socket.AF_UNIX) as connection,
@@ -112,42 +98,42 @@ class Warm:
                     answers.readline()  # it runs
 
                     def kill() -> None:
-                        # Through its parent, which knows whether it is still there.
+                        # Through the server, which knows whether it is still there.
                         with suppress(OSError):
                             connection.sendall(bytes([signal.SIGKILL]))
 
-                    with programs.stoppable(kill, seconds):
+                    with processes.stoppable(kill, seconds):
                         last = answers.readline()
         if not last:
-            raise RuntimeError(f"What forks the programs has died; see {log}.")
+            raise RuntimeError(f"The fork server has died; see {log}.")
         answer = json.loads(last)
-        output = programs.written(log, start)
-        return programs.Outcome(answer["code"], output, answer["used"])
+        output = processes.written(log, start)
+        return processes.Outcome(answer["code"], output, answer["used"])
 
 
 @contextmanager
-def parent(
+def start(
     python: Path, modules: Sequence[str], variables: Mapping[str, str], log: Path
-) -> Iterator[Warm]:
-    """Start a parent that imports libraries, and end it with all that it forked.
+) -> Iterator[ForkServer]:
+    """Start a server that imports libraries; stop it with all that it forked.
 
     Args:
         python: The environment's interpreter.
         modules: What to import; what cannot be imported is left out.
-        variables: The parent's whole environment.
+        variables: The server's whole environment.
         log: File for its own output.
 
     Yields:
-        What forks programs from it.
+        What runs programs with it.
 
     Raises:
         RuntimeError: It does not start.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="warm-"))
-        program = Path(place, "warm_child.py")
-        shutil.copy(warm_child.__file__, program)
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="fork-server-"))
+        program = Path(place, f"{server.PROXY}.py")
+        shutil.copy(proxy.__file__, program)
         address = Path(place, "socket")
         output = stack.enter_context(log.open("ab"))
         while True:
@@ -156,7 +142,7 @@ def parent(
             with theirs:
                 process = subprocess.Popen(
                     (
-                        *(python, "-P", warm_parent.__file__, address),
+                        *(python, "-P", server.__file__, address),
                         *(str(theirs.fileno()), json.dumps(wanted), program),
                     ),
                     cwd=place,
@@ -172,14 +158,14 @@ def parent(
             with control, process.stdout:
                 try:
                     last = _last_line(process.stdout)
-                    if last == warm_parent.READY:
-                        yield Warm(address)
+                    if last == server.READY:
+                        yield ForkServer(address)
                         return
                 finally:
                     control.close()
                     process.wait()
-            if process.returncode != warm_parent.NOT_PRELOADED:
-                raise RuntimeError(f"{python} cannot be kept warm; see {log}.")
+            if process.returncode != server.NOT_PRELOADED:
+                raise RuntimeError(f"{python} cannot run a fork server; see {log}.")
             with _lock:
                 _refused.add(last)
 
@@ -189,6 +175,6 @@ def _last_line(output: IO[str]) -> str:
     last = ""
     for line in output:
         last = line.strip()
-        if last == warm_parent.READY:
+        if last == server.READY:
             break
     return last

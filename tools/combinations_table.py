@@ -1,4 +1,4 @@
-"""The matrix of what combines with what: ``python -m python_patterns.combinations``.
+"""The matrix of what combines with what: ``python -m tools.combinations_table``.
 
 It writes docs/combinations.md from the cells of ``copier.yml``; a test says when that
 file is not current.
@@ -6,14 +6,14 @@ file is not current.
 
 from collections.abc import Sequence
 
-from python_patterns.cells import Cell, find_cells
-from python_patterns.render import FAMILY_ROOT
+from tools.combinations import Cell, find_cells
+from tools.template import FAMILY_ROOT
 
 PATH = FAMILY_ROOT / "docs" / "combinations.md"
 HEAD = """\
 # What combines with what
 
-`python -m python_patterns.combinations` writes this from `copier.yml`, the only place
+`python -m tools.combinations_table` writes this from `copier.yml`, the only place
 that knows. There are {count} combinations.
 
 A number says in how many of them two answers go together; a dot, that they never do.

@@ -1,57 +1,37 @@
-"""The matrix: every cell rendered, linted, typed, tested with its own tests, built.
+"""Take projects through the stages of the matrix, those of one environment together."""
 
-``python -m python_patterns.matrix --all`` or ``nox -s matrix -- --all``; a selection in
-place of ``--all`` takes some cells. With neither, all are rendered and linted, and only
-a fixed sample goes through the other tiers: any two answers that go together are in it.
-
-Tier 1 renders and reads every file, and lints all projects with one call. Tier 2
-checks imports and types, tier 3 runs the project's own tests, tier 4 builds and
-imports the wheel: these three in an environment of the project's own declarations.
-What passed before, from the same files, by the same tools, is not done again.
-"""
-
-import argparse
 import fcntl
 import multiprocessing
 import os
 import queue
-import re
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Never
 
-from rich.console import Console
-
-from python_patterns import checks, lint, programs, render, servers, warm
-from python_patterns.cells import Cell, SelectionError, find_cells, sample, select
-from python_patterns.checks import Environment
-from python_patterns.page import write_page
-from python_patterns.passed import NEVER, Passed, State
-from python_patterns.report import (
+from tools import processes, servers
+from tools.combinations import Cell, sample
+from tools.matrix import checks, environments, lint
+from tools.matrix.environments import Environment
+from tools.matrix.fork_server import client
+from tools.matrix.report import (
     BUILD,
     OWN_TESTS,
     RENDER,
-    TIERS,
     TYPES,
     Display,
     Report,
     Spent,
-    cost,
     reasons,
-    summary,
-    watched_memory,
-    write_findings,
 )
+from tools.matrix.result_cache import NEVER, Passed, State
+from tools.template import FAMILY_ROOT
 
-DEFAULT_CACHE = render.FAMILY_ROOT / ".cache" / "matrix"
+DEFAULT_CACHE = FAMILY_ROOT / ".cache" / "matrix"
 # A project's tests wait for its processes a third of the time.
 JOBS = (os.cpu_count() or 1) * 3 // 2
 
@@ -189,7 +169,7 @@ class _Servers:
     redis_port: int | None
     postgresql_url: str | None
 
-    def variables(self, needs: checks.Declared, lane: Lane) -> dict[str, str]:
+    def variables(self, needs: environments.Declared, lane: Lane) -> dict[str, str]:
         """Give the URLs that a project's tests want: its test dependencies say so."""
         names = needs.names(dev=True)
         variables = {}
@@ -209,7 +189,7 @@ def _servers(projects: Sequence[Project]) -> Iterator[_Servers]:
     for project in projects:
         if OWN_TESTS in project.tiers:
             try:
-                names |= checks.declared(project.tree).names(dev=True)
+                names |= environments.declared(project.tree).names(dev=True)
             except ValueError:
                 continue  # a finding of its own, later
     with ExitStack() as stack:
@@ -228,8 +208,10 @@ def _groups(projects: Sequence[Project], options: Options) -> list[list[Project]
     groups: dict[str, list[Project]] = {}
     for project in projects:
         try:
-            needs = checks.declared(project.tree)
-            key = checks.environment_key(needs, options.python, lowest=options.lowest)
+            needs = environments.declared(project.tree)
+            key = environments.environment_key(
+                needs, options.python, lowest=options.lowest
+            )
         except ValueError:
             key = ""  # a finding of its own, later
         groups.setdefault(key, []).append(project)
@@ -248,29 +230,29 @@ def _check_group(
             tiers = project.tiers - {RENDER}
             start = time.monotonic()
             try:
-                environment = checks.environment(
+                environment = environments.environment(
                     project.tree,
                     options.cache,
                     options.python,
                     log,
                     lowest=options.lowest,
                 ).at(lane.directory)
-                needs = checks.declared(project.tree)
-            except (checks.EnvironmentFailedError, ValueError) as error:
+                needs = environments.declared(project.tree)
+            except (environments.EnvironmentFailedError, ValueError) as error:
                 # What it declares cannot be read or installed: no tier can go on.
                 spent = Spent(time.monotonic() - start)
                 yield project, {min(tiers): ([str(error)], spent)}
                 continue
             if forking is None:
-                modules = warm.libraries(project.tree, environment.providers)
+                modules = client.libraries(project.tree, environment.providers)
                 forking = replace(
                     environment,
-                    warm=stack.enter_context(
-                        warm.parent(
+                    fork_server=stack.enter_context(
+                        client.start(
                             environment.python,
                             modules,
-                            checks.clean_variables(environment),
-                            options.logs / "warm.log",
+                            environments.clean_variables(environment),
+                            options.logs / "fork_server.log",
                         )
                     ),
                 )
@@ -290,7 +272,7 @@ def _check_group(
 @dataclass(frozen=True)
 class _Check:
     project: Project
-    needs: checks.Declared
+    needs: environments.Declared
     lane: Lane
     running: _Servers
     options: Options
@@ -506,7 +488,7 @@ def _check(
                 if not any(errors for errors, _ in by_tier.values()):
                     passed.set_last(project.id, states[project.id])
         except KeyboardInterrupt:
-            programs.stop()
+            processes.stop()
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -539,166 +521,3 @@ def _results(
             pool.shutdown(cancel_futures=True)
             raise result
         yield result
-
-
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m python_patterns.matrix",
-        description="Render, check, test and build every combination of answers.",
-    )
-    parser.add_argument(
-        "selection",
-        nargs="*",
-        help="answer=value[,value...], all of which must hold, or ids of cells",
-    )
-    parser.add_argument(
-        "--tiers",
-        default="1,2,3,4",
-        help="which, of 1 render, 2 types, 3 own tests, 4 build (1 is always run)",
-    )
-    parser.add_argument("--python", default="3.13", help="version of Python")
-    parser.add_argument("--jobs", type=int, default=JOBS)
-    parser.add_argument("--keep", type=Path, help="directory to leave the projects in")
-    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
-    parser.add_argument(
-        "--all", action="store_true", help="take every cell through all tiers"
-    )
-    parser.add_argument(
-        "--shard",
-        default="1/1",
-        metavar="I/N",
-        help="take the I-th of N parts of the cells, for N machines",
-    )
-    parser.add_argument(
-        "--lowest",
-        action="store_true",
-        help="check with the oldest versions of libraries that the projects declare",
-    )
-    parser.add_argument("--list", action="store_true", help="only list the cells' ids")
-    parser.add_argument(
-        "--fresh",
-        action="store_true",
-        help="first remove environments, caches and what is known to pass",
-    )
-    arguments = parser.parse_args(words)
-    if arguments.all and arguments.selection:
-        parser.error("Give a selection or --all, not both.")
-    try:
-        tiers = {int(text) for text in arguments.tiers.split(",")}
-    except ValueError:
-        tiers = {0}
-    if not tiers <= set(TIERS):
-        parser.error(f"--tiers takes numbers of {', '.join(map(str, TIERS))}.")
-    arguments.tiers = frozenset(tiers | {RENDER})
-    shard = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", arguments.shard)
-    if not shard or int(shard[1]) > int(shard[2]):
-        parser.error("--shard takes a part and the number of parts, such as 1/4.")
-    arguments.shard = int(shard[1]), int(shard[2])
-    arguments.jobs = min(max(arguments.jobs, 1), servers.REDIS_DATABASES)
-    return arguments
-
-
-def shard(cells: Sequence[Cell], part: int, parts: int) -> list[Cell]:
-    """Take a part of the cells, neighbours together: they share environments.
-
-    Args:
-        cells: All of them.
-        part: Which part, from 1.
-        parts: How many there are.
-    """
-    start, end = (len(cells) * number // parts for number in (part - 1, part))
-    return list(cells[start:end])
-
-
-def _stop(_signal: int, _frame: object) -> Never:
-    raise KeyboardInterrupt
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        words: Arguments; those of the process where missing.
-
-    Returns:
-        The exit status: 0 where every project passed, 1 where some failed, 2 for a
-        selection that names no cell, 130 for a run that was stopped.
-    """
-    arguments = _arguments(words)
-    try:
-        cells = select(find_cells(render.FAMILY_ROOT), arguments.selection)
-    except SelectionError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 2
-    is_sample = not arguments.all and not arguments.selection
-    taken = sample(cells) if is_sample else cells
-    left = {cell.id for cell in cells} - {cell.id for cell in taken}
-    cells = shard(cells, *arguments.shard)
-    left &= {cell.id for cell in cells}
-    if not cells:
-        print("There are fewer cells than parts: this part has none.")  # noqa: T201
-        return 0
-    if arguments.list:
-        print("\n".join(cell.id for cell in cells))  # noqa: T201
-        return 0
-
-    cache: Path = arguments.cache.resolve()
-    for directory in ("environments", "lanes", "passed") if arguments.fresh else ():
-        shutil.rmtree(cache / directory, ignore_errors=True)
-    logs = cache / "logs"
-    shutil.rmtree(logs, ignore_errors=True)
-    signal.signal(signal.SIGTERM, _stop)
-    display = Display(Console())
-    start = time.monotonic()
-    with (
-        tempfile.TemporaryDirectory(prefix="python-patterns-matrix-") as scratch,
-        watched_memory() as most,
-    ):
-        trees = (
-            arguments.keep.resolve() if arguments.keep else Path(scratch, "projects")
-        )
-        family = render.copy_template(render.FAMILY_ROOT, Path(scratch, "family"))
-        projects = projects_of(cells, family, trees, arguments.tiers, left)
-        for project in projects:
-            shutil.rmtree(project.tree, ignore_errors=True)
-        options = Options(
-            logs=logs,
-            scratch=Path(scratch),
-            python=arguments.python,
-            jobs=arguments.jobs,
-            cache=cache,
-            renders_all=arguments.keep is not None,
-            lowest=arguments.lowest,
-        )
-        try:
-            report = run(projects, options, display)
-        except KeyboardInterrupt:
-            display.line("Stopped.")
-            return 130
-        (memory,) = most
-    write_findings(report, logs)
-    cell_of = {project.id: project.cell for project in projects}
-    for line in summary(report, cell_of):
-        display.line(line)
-    if left:
-        file = logs / "left.txt"
-        names = [f"{cell.id}\n" for cell in cells if cell.id in left]
-        file.write_text("".join(names), encoding="utf-8")
-        display.line(
-            f"{len(left)} cells went through tier 1 only and are left to --all; their "
-            f"ids are in {file}"
-        )
-    display.line(cost(len(cells), memory))
-    failed = {project for project, _ in report.failures}
-    conclusion = (
-        f"{len(cells)} cells, {len(projects)} projects, {len(failed)} failed, "
-        f"{time.monotonic() - start:.0f} s"
-    )
-    display.line(f"{conclusion}; logs in {logs}")
-    page = write_page(report, cells, cell_of, logs, f"{options.name}: {conclusion}")
-    display.line(f"all of it, to look at: {page}")
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

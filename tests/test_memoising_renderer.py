@@ -10,9 +10,9 @@ import copier
 import jinja2
 import pytest
 
-from python_patterns.bulk import Bulk, File, bulk_of
-from python_patterns.lint import copier_errors
-from python_patterns.render import FAMILY_ROOT, family_template, render
+from tools.matrix.lint import copier_errors
+from tools.memoising_renderer import Bulk, File, bulk_of
+from tools.template import FAMILY_ROOT, family_template, render
 
 VARIANTS = sorted(path.stem for path in (FAMILY_ROOT / "variants").glob("*.yml"))
 

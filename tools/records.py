@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from python_patterns.bulk import Bulk
-from python_patterns.cells import Cell, Question, find_cells, load_questions
-from python_patterns.render import FAMILY_ROOT
+from tools.combinations import Cell, Question, find_cells, load_questions
+from tools.memoising_renderer import Bulk
+from tools.template import FAMILY_ROOT
 
 GROW = "uvx --from TEMPLATE patterns grow "
 # Answers that change what a record says of one cell.

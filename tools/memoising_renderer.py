@@ -24,8 +24,8 @@ from typing import Any, cast
 from jinja2.runtime import Context
 from jinja2.utils import missing
 
-from python_patterns.cells import Question, load_config, load_questions, settle
-from python_patterns.render import seconds_of
+from tools.combinations import Question, load_config, load_questions, settle
+from tools.template import seconds_of
 
 SUFFIX = ".jinja"
 # The one tag that Jinja does not have: a part of a path that stands for several.

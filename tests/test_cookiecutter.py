@@ -19,17 +19,17 @@ from cookiecutter.main import cookiecutter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_cookies.plugin import Cookies
-from test_questions import REFUSED_NAMES
 
-from python_patterns import family
-from python_patterns.bulk import bulk_of
-from python_patterns.cells import load_config
-from python_patterns.render import FAMILY_ROOT, copy_template, family_template, render
+from test_questions import REFUSED_NAMES
+from tools import cookiecutter_family
+from tools.combinations import load_config
+from tools.memoising_renderer import bulk_of
+from tools.template import FAMILY_ROOT, copy_template, family_template, render
 
 # Cookiecutter removes what a hook refused with an argument that Python deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:.*onerror:DeprecationWarning")
 
-VARIANTS = [variant.name for variant in family.find_variants(FAMILY_ROOT)]
+VARIANTS = [variant.name for variant in cookiecutter_family.find_variants(FAMILY_ROOT)]
 IDENTITIES: list[dict[str, str]] = [
     {"project_name": "My Shop"},
     {
@@ -90,13 +90,17 @@ def repository(directory: Path) -> Path:
     return directory
 
 
-def compile_from(root: Path, output: Path, *variants: str | family.Variant) -> Path:
-    known = {variant.name: variant for variant in family.find_variants(root)}
+def compile_from(
+    root: Path, output: Path, *variants: str | cookiecutter_family.Variant
+) -> Path:
+    known = {
+        variant.name: variant for variant in cookiecutter_family.find_variants(root)
+    }
     chosen = [known[each] if isinstance(each, str) else each for each in variants]
-    origin = family.find_origin(root, None, "HEAD")
+    origin = cookiecutter_family.find_origin(root, None, "HEAD")
     with tempfile.TemporaryDirectory() as directory:
-        template = family.check_out(root, "HEAD", Path(directory))
-        for _ in family.compile_family(template, chosen, origin, output):
+        template = cookiecutter_family.check_out(root, "HEAD", Path(directory))
+        for _ in cookiecutter_family.compile_family(template, chosen, origin, output):
             pass
     return output
 
@@ -213,9 +217,11 @@ RESERVED = set(
 @pytest.fixture(scope="module", params=LARGE, ids=str)
 def large(
     request: pytest.FixtureRequest, root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[family.Variant, Path]:
+) -> tuple[cookiecutter_family.Variant, Path]:
     """A project whose package is named by the slug, and its template."""
-    variant = family.Variant("large", "Large", "If it is large", request.param)
+    variant = cookiecutter_family.Variant(
+        "large", "Large", "If it is large", request.param
+    )
     output = tmp_path_factory.mktemp("large") / "family"
     return variant, compile_from(root, output, variant) / variant.name
 
@@ -228,7 +234,7 @@ def large(
 )
 @given(slug=SLUGS.filter(lambda slug: slug not in RESERVED))
 def test_any_slug_gives_what_copier_gives(
-    large: tuple[family.Variant, Path], slug: str
+    large: tuple[cookiecutter_family.Variant, Path], slug: str
 ) -> None:
     variant, template = large
     with tempfile.TemporaryDirectory() as name:
@@ -337,13 +343,15 @@ def test_prompts_defaults_and_menu_are_those_of_the_questions(
     for name in ("project_name", "project_slug", "author_email"):
         assert load_config(FAMILY_ROOT)[name]["help"] in shown
     menu = json.loads((small / "cookiecutter.json").read_text("utf-8"))["templates"]
-    for variant in family.select_variants(FAMILY_ROOT, list(menu), every=False):
+    for variant in cookiecutter_family.select_variants(
+        FAMILY_ROOT, list(menu), every=False
+    ):
         assert f"{variant.title} ({variant.description})" in shown
 
 
 def test_cells_are_selected_beside_variants() -> None:
     words = ["site", "framework=flask", "size=large", "worker=rq", "database=none"]
-    site, *cells = family.select_variants(FAMILY_ROOT, words, every=False)
+    site, *cells = cookiecutter_family.select_variants(FAMILY_ROOT, words, every=False)
 
     assert site.answers == {"preset": "site"}
     assert {cell.answers["layout"] for cell in cells} == {"layer", "feature"}
@@ -356,7 +364,7 @@ def test_every_variant_says_what_it_is_and_when_to_choose_it() -> None:
     stems = {path.stem for path in (FAMILY_ROOT / "variants").glob("*.yml")}
 
     assert stems == set(VARIANTS)
-    for variant in family.find_variants(FAMILY_ROOT):
+    for variant in cookiecutter_family.find_variants(FAMILY_ROOT):
         assert variant.title.startswith(f"{variant.name}: ")
         assert variant.description != variant.title
 
@@ -500,7 +508,7 @@ def test_what_cookiecutter_could_not_give_is_not_compiled(
     (changed / file).write_text(text, "utf-8")
     commit(changed)
 
-    with pytest.raises(family.FamilyError, match=sentence):
+    with pytest.raises(cookiecutter_family.FamilyError, match=sentence):
         compile_from(changed, tmp_path / "family", "api-small")
 
     assert not (tmp_path / "family").exists()
@@ -521,10 +529,10 @@ def test_a_mistake_of_the_command_line_gets_one_sentence(
     words: list[str],
     sentence: str,
 ) -> None:
-    monkeypatch.setattr(family, "FAMILY_ROOT", root)
+    monkeypatch.setattr(cookiecutter_family, "FAMILY_ROOT", root)
     monkeypatch.chdir(root)
 
-    assert family.main(words) == 1
+    assert cookiecutter_family.main(words) == 1
 
     said = capsys.readouterr().err
     assert sentence in said

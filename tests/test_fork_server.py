@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from python_patterns import checks, programs, warm
-from python_patterns.checks import Environment
-from python_patterns.render import set_times_by_content
-from python_patterns.warm import Warm
+from tools import processes
+from tools.matrix import checks
+from tools.matrix.environments import Environment
+from tools.matrix.fork_server import client
+from tools.matrix.fork_server.client import ForkServer
+from tools.template import set_times_by_content
 
 VARIABLES = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 SEEN = (
@@ -24,21 +26,21 @@ SEEN = (
 
 
 @pytest.fixture(scope="module")
-def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    log = tmp_path_factory.mktemp("warm") / "log"
+def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    log = tmp_path_factory.mktemp("fork-server") / "log"
     python = Path(sys.executable)
     modules = ["json", "pytest", "mypy.main", "packaging.version"]
-    with warm.parent(python, modules, VARIABLES, log) as found:
+    with client.start(python, modules, VARIABLES, log) as found:
         yield found
 
 
 def run(
-    forking: Warm,
+    forking: ForkServer,
     place: Path,
     arguments: Sequence[str],
     variables: Mapping[str, str] = VARIABLES,
     seconds: float = 60,
-) -> programs.Outcome:
+) -> processes.Outcome:
     return forking.run(
         arguments,
         directory=place,
@@ -50,7 +52,7 @@ def run(
 
 @pytest.mark.parametrize("how", ["module", "script", "line"])
 def test_a_fork_sees_what_a_new_process_sees(
-    forking: Warm, tmp_path: Path, how: str
+    forking: ForkServer, tmp_path: Path, how: str
 ) -> None:
     (tmp_path / "seen.py").write_text(SEEN, encoding="utf-8")
     (tmp_path / "more").mkdir()
@@ -84,17 +86,19 @@ def test_a_fork_sees_what_a_new_process_sees(
     ],
 )
 def test_a_fork_ends_as_a_new_process_does(
-    forking: Warm, tmp_path: Path, code: str, status: int
+    forking: ForkServer, tmp_path: Path, code: str, status: int
 ) -> None:
     assert run(forking, tmp_path, ["-c", code]).code == status
 
 
-def test_what_is_registered_for_the_end_is_done(forking: Warm, tmp_path: Path) -> None:
+def test_what_is_registered_for_the_end_is_done(
+    forking: ForkServer, tmp_path: Path
+) -> None:
     code = "import atexit; atexit.register(print, 'in the end')"
     assert run(forking, tmp_path, ["-c", code]).last_line == "in the end"
 
 
-def test_a_fork_leaves_nothing_to_the_next(forking: Warm, tmp_path: Path) -> None:
+def test_a_fork_leaves_nothing_to_the_next(forking: ForkServer, tmp_path: Path) -> None:
     change = (
         "import builtins, json, os, sys; os.environ['LEFT'] = '1'; json.LEFT = 1;"
         "builtins.LEFT = 1; sys.path.append('left'); os.chdir('/'); os.umask(0o777)"
@@ -110,7 +114,7 @@ def test_a_fork_leaves_nothing_to_the_next(forking: Warm, tmp_path: Path) -> Non
 
 
 def test_a_fork_that_hangs_is_killed_with_what_it_started(
-    forking: Warm, tmp_path: Path
+    forking: ForkServer, tmp_path: Path
 ) -> None:
     child = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
     code = (
@@ -153,7 +157,7 @@ print(killed.wait(20))
 """
 
 
-def test_what_a_fork_starts_obeys_it(forking: Warm, tmp_path: Path) -> None:
+def test_what_a_fork_starts_obeys_it(forking: ForkServer, tmp_path: Path) -> None:
     outcome = run(forking, tmp_path, ["-c", CHILD])
     lines = outcome.output.splitlines()
     assert lines == ["4 ['given', 'True']", "True", "True", "-9"], outcome.output
@@ -162,12 +166,12 @@ def test_what_a_fork_starts_obeys_it(forking: Warm, tmp_path: Path) -> None:
 def test_a_parent_leaves_out_what_cannot_be_imported(tmp_path: Path) -> None:
     modules = ["json", "no_such_module_as_this"]
     log = tmp_path / "log"
-    with warm.parent(Path(sys.executable), modules, VARIABLES, log) as found:
+    with client.start(Path(sys.executable), modules, VARIABLES, log) as found:
         assert run(found, tmp_path, ["-c", "print(1)"]).output == "1\n"
 
 
-def environment(forking: Warm | None) -> Environment:
-    return Environment(Path(sys.prefix), {}, warm=forking)
+def environment(forking: ForkServer | None) -> Environment:
+    return Environment(Path(sys.prefix), {}, fork_server=forking)
 
 
 TESTS = {
@@ -180,7 +184,7 @@ TESTS = {
 
 @pytest.mark.parametrize("name", TESTS)
 def test_tests_that_are_forked_are_counted(
-    forking: Warm, tmp_path: Path, name: str
+    forking: ForkServer, tmp_path: Path, name: str
 ) -> None:
     body, message = TESTS[name]
     text = f"def test_one() -> None:\n    {body}\n"
@@ -194,7 +198,7 @@ def test_tests_that_are_forked_are_counted(
     assert [message in error for error in errors] == ([True] if message else [])
 
 
-def test_types_that_are_forked_are_checked(forking: Warm, tmp_path: Path) -> None:
+def test_types_that_are_forked_are_checked(forking: ForkServer, tmp_path: Path) -> None:
     """Of the same size and time, by one cache, from one parent."""
     lane = tmp_path / "lane"
     lane.mkdir()
@@ -214,7 +218,7 @@ def test_types_that_are_forked_are_checked(forking: Warm, tmp_path: Path) -> Non
     assert len(found[1]) == 1
 
 
-def test_a_warning_at_import_is_seen_where_libraries_are_warm(tmp_path: Path) -> None:
+def test_a_warning_at_import_is_seen_where_libraries_are_loaded(tmp_path: Path) -> None:
     """A new process imports what a fork finds imported."""
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nfilterwarnings = error\npythonpath = .\n", encoding="utf-8"
@@ -226,7 +230,7 @@ def test_a_warning_at_import_is_seen_where_libraries_are_warm(tmp_path: Path) ->
     (tmp_path / "test_one.py").write_text(test, encoding="utf-8")
     variables = {**VARIABLES, "PYTHONPATH": str(tmp_path)}
     log = tmp_path / "log"
-    with warm.parent(Path(sys.executable), ["library"], variables, log) as forking:
+    with client.start(Path(sys.executable), ["library"], variables, log) as forking:
         place = tmp_path / "tally"
         assert (
             checks.own_test_errors(tmp_path, environment(forking), {}, place, log)[0]

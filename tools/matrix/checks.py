@@ -5,18 +5,15 @@ Each check returns what is wrong, one line a finding, and nothing where all is w
 
 import ast
 import configparser
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import sys
-import tomllib
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -26,13 +23,15 @@ import uv
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from python_patterns import programs, tally
-from python_patterns.render import FAMILY_ROOT
-from python_patterns.warm import Warm
-
-# Packages as they were on this day, so that all environments, on all machines and in
-# all runs, hold the same versions. Move it on when the templates' lower bounds move.
-PACKAGES_UNTIL = "2026-11-24"
+from tools import processes
+from tools.matrix import outcomes
+from tools.matrix.environments import (
+    Declared,
+    Environment,
+    clean_variables,
+    pyproject,
+    uv_variables,
+)
 
 # Tests that may be skipped: parts of their ids, each with the reason why.
 EXPECTED_SKIPS: Mapping[str, str] = {}
@@ -41,234 +40,6 @@ LINT_IMPORTS = "from importlinter.cli import lint_imports_command as run; run()"
 # What a server or a command imports: Django's large projects have no main.py.
 ENTRY = re.compile(r"^\w+/(main|core/[aw]sgi)\.py$")
 TESTS = re.compile(r"(^|/)(tests/|test_[^/]*\.py$|conftest\.py$)")
-
-
-# --- Environments ---------------------------------------------------------------------
-
-
-class EnvironmentFailedError(Exception):
-    """An environment could not be made of what a project declares."""
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What a project says it needs.
-
-    Attributes:
-        main: Requirements of the program.
-        dev: Requirements of its tests and checks, without those of ``main``.
-        arguments: What makes ``uv pip install`` install both.
-    """
-
-    main: tuple[str, ...]
-    dev: tuple[str, ...]
-    arguments: tuple[str, ...]
-
-    def names(self, *, dev: bool) -> set[str]:
-        """Names of the distributions that the program, or its tests too, may use."""
-        wanted = self.main + self.dev if dev else self.main
-        return {canonicalize_name(Requirement(text).name) for text in wanted}
-
-
-def _pyproject(tree: Path) -> dict[str, Any]:
-    path = tree / "pyproject.toml"
-    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
-
-
-def _requirements(path: Path) -> list[str]:
-    """Read a requirements file with the files that it includes."""
-    found = []
-    for raw in path.read_text("utf-8").splitlines():
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
-        if line.startswith("-r"):
-            found += _requirements(path.parent / line[2:].strip())
-        elif line:
-            found.append(line)
-    return found
-
-
-def declared(tree: Path) -> Declared:
-    """Read what a project declares, in ``pyproject.toml`` or in requirements files.
-
-    Args:
-        tree: The project's directory.
-
-    Raises:
-        ValueError: It declares nothing.
-    """
-    config = _pyproject(tree)
-    if "project" in config:
-        main = config["project"].get("dependencies", [])
-        dev = config.get("dependency-groups", {}).get("dev", [])
-        return Declared(tuple(main), tuple(dev), (*main, *dev))
-    if (tree / "requirements.txt").is_file():
-        main = _requirements(tree / "requirements.txt")
-        dev_file = tree / "requirements-dev.txt"
-        every = _requirements(dev_file) if dev_file.is_file() else main
-        file = dev_file.name if dev_file.is_file() else "requirements.txt"
-        dev = [text for text in every if text not in main]
-        return Declared(tuple(main), tuple(dev), ("-r", file))
-    raise ValueError("neither [project] in pyproject.toml nor requirements.txt")
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A virtual environment with what one set of declarations brings.
-
-    Attributes:
-        directory: Where it lies.
-        providers: By importable name, the distributions that bring it.
-        bytecode: Where its Python keeps compiled modules, if not beside them.
-        warm: Runs its programs forked; without it they are new processes.
-    """
-
-    directory: Path
-    providers: Mapping[str, Sequence[str]]
-    bytecode: Path | None = None
-    warm: Warm | None = None
-
-    @property
-    def python(self) -> Path:
-        """Its interpreter."""
-        return self.directory / "bin" / "python"
-
-    def at(self, lane: Path) -> "Environment":
-        """Reach it by a path that is the same for all projects of a lane.
-
-        The same packages then have the same paths in all environments, and what a lane
-        remembers of them serves the next: types, and bytecode, which Python takes only
-        if size and time of the source are those it was compiled from.
-
-        Args:
-            lane: Directory that only the caller uses at this time.
-        """
-        stable = lane / "environment"
-        if self.directory == stable:
-            return self
-        stable.unlink(missing_ok=True)
-        stable.symlink_to(self.directory)
-        return replace(self, directory=stable, bytecode=lane / "bytecode")
-
-    def run(
-        self,
-        arguments: Sequence[str | Path],
-        *,
-        directory: Path,
-        variables: Mapping[str, str],
-        log: Path,
-    ) -> programs.Outcome:
-        """Run Python with these arguments; see ``programs.run``."""
-        if self.warm is None:
-            arguments = (self.python, *arguments)
-            return programs.run(
-                arguments, directory=directory, variables=variables, log=log
-            )
-        return self.warm.run(
-            arguments, directory=directory, variables=variables, log=log
-        )
-
-
-def clean_variables(environment: Environment) -> dict[str, str]:
-    """Make the environment variables that a project's own tools see.
-
-    What the caller's shell holds (settings, tokens, paths of Python) must not decide
-    whether a cell passes.
-
-    Args:
-        environment: The virtual environment, which comes first on ``PATH``.
-    """
-    kept = ("HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
-    variables = {name: os.environ[name] for name in kept if name in os.environ}
-    programs_directory = environment.directory / "bin"
-    variables["PATH"] = f"{programs_directory}{os.pathsep}{os.defpath}"
-    variables["VIRTUAL_ENV"] = str(environment.directory)
-    if environment.bytecode:
-        variables["PYTHONPYCACHEPREFIX"] = str(environment.bytecode)
-    return variables
-
-
-def uv_variables() -> dict[str, str]:
-    """Make the environment variables for uv: the caller's, with its settings of uv."""
-    variables = {**os.environ, "UV_NO_PROGRESS": "1", "UV_QUIET": "1"}
-    for name in ("VIRTUAL_ENV", "PYTHONPATH"):
-        variables.pop(name, None)
-    return variables
-
-
-def environment_key(needs: Declared, python: str, *, lowest: bool = False) -> str:
-    """Give what is the same for projects that have one environment.
-
-    Args:
-        needs: What a project declares.
-        python: Version, as ``uv venv --python`` takes it.
-        lowest: Of what a project declares, the oldest versions that it allows.
-    """
-    wanted = [python, PACKAGES_UNTIL, *sorted(needs.main), "dev", *sorted(needs.dev)]
-    wanted += ["lowest"] if lowest else []
-    return hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
-
-
-def environment(
-    tree: Path, cache: Path, python: str, log: Path, *, lowest: bool = False
-) -> Environment:
-    """Give the environment of a project, made where no equal project had one.
-
-    It holds what the project itself declares and nothing else: a superset would hide
-    a missing declaration.
-
-    Args:
-        tree: The project's directory.
-        cache: Directory that environments are kept in.
-        python: Version, as ``uv venv --python`` takes it.
-        log: File for the output of uv.
-        lowest: Of what the project declares, the oldest versions that it allows.
-
-    Raises:
-        EnvironmentFailedError: Its declarations cannot be installed.
-        ValueError: It declares nothing.
-    """
-    needs = declared(tree)
-    directory = cache / "environments" / environment_key(needs, python, lowest=lowest)
-    complete = directory / "providers.json"
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with directory.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.is_file():
-            shutil.rmtree(directory, ignore_errors=True)
-            versions = ("--resolution", "lowest-direct" if lowest else "highest")
-            packages = (*versions, *needs.arguments)
-            _create_environment(directory, packages, tree, python, log)
-    return Environment(directory, json.loads(complete.read_text("utf-8")))
-
-
-def _create_environment(
-    directory: Path, packages: Sequence[str], tree: Path, python: str, log: Path
-) -> None:
-    interpreter = str(directory / "bin" / "python")
-    # This very interpreter where it will do: it need not be found, nor fetched.
-    running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    base = sys.executable if python == running else python
-    list_providers = (
-        "import importlib.metadata as m, json; "
-        "print(json.dumps(m.packages_distributions()))"
-    )
-    uv_bin = uv.find_uv_bin()
-    install = ("pip", "install", "--exclude-newer", PACKAGES_UNTIL)
-    output = ""
-    for place, command in (
-        (FAMILY_ROOT, (uv_bin, "venv", "--no-project", "--python", base, directory)),
-        (tree, (uv_bin, *install, "-p", interpreter, *packages)),
-        (tree, (interpreter, "-c", list_providers)),
-    ):
-        done = programs.run(
-            tuple(map(str, command)), directory=place, variables=uv_variables(), log=log
-        )
-        if done.code != 0:
-            raise EnvironmentFailedError(
-                f"no environment: {' '.join(done.output.split())}"
-            )
-        output = done.output
-    (directory / "providers.json").write_text(output, encoding="utf-8")
 
 
 # --- Tier 2: imports and types --------------------------------------------------------
@@ -336,9 +107,7 @@ def contract_errors(
     Returns:
         The findings, and the processor seconds taken.
     """
-    contracts = (
-        _pyproject(tree).get("tool", {}).get("importlinter", {}).get("contracts")
-    )
+    contracts = pyproject(tree).get("tool", {}).get("importlinter", {}).get("contracts")
     if not contracts:
         return [], 0.0
     done = environment.run(
@@ -370,7 +139,7 @@ def _project_variables(tree: Path, environment: Environment) -> dict[str, str]:
 
 def _mypy_targets(tree: Path) -> tuple[list[str], str]:
     """Say what to pass to mypy, and give the text of its configuration."""
-    section: Mapping[str, Any] = _pyproject(tree).get("tool", {}).get("mypy", {})
+    section: Mapping[str, Any] = pyproject(tree).get("tool", {}).get("mypy", {})
     if (tree / "mypy.ini").is_file():
         parser = configparser.ConfigParser()
         parser.read(tree / "mypy.ini", encoding="utf-8")
@@ -388,8 +157,8 @@ _writing: defaultdict[Path, Lock] = defaultdict(Lock)
 
 
 def _with_type_cache(
-    cache: Path, check: Callable[[], programs.Outcome]
-) -> programs.Outcome:
+    cache: Path, check: Callable[[], processes.Outcome]
+) -> processes.Outcome:
     """Check types with a cache, which begins as a copy of what another lane has.
 
     To fill an empty one takes most of a minute: one lane does, and others wait for it.
@@ -479,8 +248,8 @@ def own_test_errors(
     # Alone in its directory: beside the family's other modules it would make them
     # importable for the project.
     plugin = directory / "python_patterns_tally.py"
-    shutil.copy(tally.__file__, plugin)
-    result = directory / "tally.json"
+    shutil.copy(outcomes.__file__, plugin)
+    result = directory / "outcomes.json"
     project = _project_variables(tree, environment)
     paths = [str(plugin.parent), project.get("PYTHONPATH", "")]
     # Plugins that came with the libraries are not rewritten, which costs a message of
@@ -489,14 +258,14 @@ def own_test_errors(
     done = environment.run(
         (
             *("-m", "pytest", "-p", plugin.stem, "-p", "no:cacheprovider"),
-            *(quiet if environment.warm else ()),
+            *(quiet if environment.fork_server else ()),
         ),
         directory=tree,
         variables={
             **project,
             **variables,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            tally.RESULT_VARIABLE: str(result),
+            outcomes.RESULT_VARIABLE: str(result),
             # Where pytest neither finds nor removes what others have left.
             "PYTEST_DEBUG_TEMPROOT": str(directory),
         },
@@ -516,7 +285,7 @@ def loading_errors(
 
     Args:
         tree: The project's directory.
-        environment: The project's environment, not warm.
+        environment: The project's environment, without a fork server.
         log: File for pytest's output.
 
     Returns:
@@ -534,7 +303,7 @@ def loading_errors(
     return [f"tests: {(errors or [done.last_line])[-1]}"], done.processor_seconds
 
 
-def _tally_errors(counted: Mapping[str, Any], done: programs.Outcome) -> Iterator[str]:
+def _tally_errors(counted: Mapping[str, Any], done: processes.Outcome) -> Iterator[str]:
     reasons: Mapping[str, str] = counted["reasons"]
     outcomes: Mapping[str, str] = counted["outcomes"]
     bad = 0
@@ -559,7 +328,7 @@ def _tally_errors(counted: Mapping[str, Any], done: programs.Outcome) -> Iterato
 
 def is_package(tree: Path) -> bool:
     """Say whether a project is built and installed."""
-    return "build-system" in _pyproject(tree)
+    return "build-system" in pyproject(tree)
 
 
 def wheel_errors(
@@ -583,7 +352,7 @@ def wheel_errors(
     variables = uv_variables()
     python = ("-p", environment.python)
     build = (uv_bin, "build", "--wheel", *python, "--out-dir", directory)
-    built = programs.run(build, directory=tree, variables=variables, log=log)
+    built = processes.run(build, directory=tree, variables=variables, log=log)
     wheels = list(directory.glob("*.whl"))
     if built.code != 0 or len(wheels) != 1:
         return [f"no wheel: {built.last_line}"], built.processor_seconds
@@ -599,7 +368,7 @@ def wheel_errors(
     errors = [f"{name} is not in the wheel" for name in sorted(expected - inside)]
 
     install = (uv_bin, "pip", "install", "--no-deps", "--target", target)
-    installed = programs.run(
+    installed = processes.run(
         (*install, *python, wheels[0]),
         directory=directory,
         variables=variables,
