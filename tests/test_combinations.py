@@ -1,4 +1,4 @@
-"""The cells are exactly what copier accepts, and people can choose among them."""
+"""The combinations are exactly what copier accepts, and can be selected."""
 
 import itertools
 import random
@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from tools.combinations import (
-    Cell,
+    Combination,
     SelectionError,
     as_word,
-    find_cells,
+    find_combinations,
     load_config,
     sample,
     select,
@@ -23,7 +23,7 @@ from tools.template import FAMILY_ROOT, copy_template, render
 
 CONFIG = load_config(FAMILY_ROOT)
 AXES: list[str] = CONFIG["structural"]["default"]
-CELLS = find_cells(FAMILY_ROOT)
+COMBINATIONS = find_combinations(FAMILY_ROOT)
 
 
 def values_of(question: str) -> list[str]:
@@ -59,8 +59,8 @@ def answers_of_copier(
     return {name: as_word(recorded[name]) for name in AXES if name in recorded}
 
 
-def test_number_of_cells() -> None:
-    sizes = [cell.answers["size"] for cell in CELLS]
+def test_number_of_combinations() -> None:
+    sizes = [combination.answers["size"] for combination in COMBINATIONS]
     libraries = len(values_of("worker")) - len(["none", "background"])
     # At medium and large, by layer and by feature.
     shapes = 2 * 2
@@ -77,48 +77,60 @@ def test_number_of_cells() -> None:
     # Scripts that wait, async or sync, or compute; workers, async or sync.
     plain = 3 + 2 * libraries
     assert sizes.count("small") == fastapi + flask + small_django + plain
-    assert len(CELLS) - sizes.count("small") == shapes * (
+    assert len(COMBINATIONS) - sizes.count("small") == shapes * (
         fastapi + fastapi_stored + 3 * flask + django + plain
     )
 
 
-def test_ids_name_one_cell_each() -> None:
-    assert len({cell.id for cell in CELLS}) == len(CELLS)
+def test_ids_name_one_combination_each() -> None:
+    assert len({combination.id for combination in COMBINATIONS}) == len(COMBINATIONS)
 
 
 @pytest.mark.parametrize(
     ("question", "value"), [(name, value) for name in AXES for value in values_of(name)]
 )
 def test_every_value_occurs(question: str, value: str) -> None:
-    assert any(cell.answers.get(question) == value for cell in CELLS)
+    assert any(
+        combination.answers.get(question) == value for combination in COMBINATIONS
+    )
 
 
 def test_yes_is_in_an_id_by_its_name_and_no_is_not() -> None:
-    cells = [Cell({"framework": "django", "websocket": word}) for word in ("no", "yes")]
-    assert [cell.id for cell in cells] == ["django", "django-websocket"]
+    combinations = [
+        Combination({"framework": "django", "websocket": word})
+        for word in ("no", "yes")
+    ]
+    assert [combination.id for combination in combinations] == [
+        "django",
+        "django-websocket",
+    ]
 
 
 def test_hidden_question_is_no_axis() -> None:
-    small = select(CELLS, ["size=small"])
-    assert all("layout" not in cell.answers for cell in small)
+    small = select(COMBINATIONS, ["size=small"])
+    assert all("layout" not in combination.answers for combination in small)
 
 
-def test_copier_records_what_a_cell_says(questions_only: Path, tmp_path: Path) -> None:
-    chosen = random.Random(1).sample(CELLS, 30)  # noqa: S311 - a sample, no secret
-    for number, cell in enumerate(chosen):
+def test_copier_records_what_a_combination_says(
+    questions_only: Path, tmp_path: Path
+) -> None:
+    chosen = random.Random(1).sample(COMBINATIONS, 30)  # noqa: S311 - a sample, no secret
+    for number, combination in enumerate(chosen):
         recorded = answers_of_copier(
-            cell.answers, questions_only, tmp_path / str(number)
+            combination.answers, questions_only, tmp_path / str(number)
         )
-        assert recorded == cell.answers
+        assert recorded == combination.answers
 
 
-def test_what_copier_accepts_is_a_cell(questions_only: Path, tmp_path: Path) -> None:
+def test_what_copier_accepts_is_a_combination(
+    questions_only: Path, tmp_path: Path
+) -> None:
     product = list(itertools.product(*(values_of(name) for name in AXES)))
     chosen = random.Random(2).sample(product, 40)  # noqa: S311 - a sample, no secret
     for number, values in enumerate(chosen):
         given = dict(zip(AXES, values, strict=True))
         recorded = answers_of_copier(given, questions_only, tmp_path / str(number))
-        assert recorded is None or Cell(recorded) in CELLS
+        assert recorded is None or Combination(recorded) in COMBINATIONS
 
 
 def other_answers() -> Iterator[tuple[str, object]]:
@@ -131,24 +143,29 @@ def other_answers() -> Iterator[tuple[str, object]]:
 
 @pytest.mark.parametrize(("question", "value"), list(other_answers()))
 def test_defaults_leave_every_choice_open(question: str, value: object) -> None:
-    found = find_cells(FAMILY_ROOT, {question: value})
-    assert all(cell in CELLS for cell in found)
+    found = find_combinations(FAMILY_ROOT, {question: value})
+    assert all(combination in COMBINATIONS for combination in found)
 
 
-def test_barred_choice_is_no_cell() -> None:
-    found = find_cells(FAMILY_ROOT, {"workload": "cpu"})
-    assert {cell.answers["concurrency"] for cell in found} == {"sync"}
+def test_barred_choice_is_no_combination() -> None:
+    found = find_combinations(FAMILY_ROOT, {"workload": "cpu"})
+    assert {combination.answers["concurrency"] for combination in found} == {"sync"}
 
 
 def test_select_takes_all_words_together() -> None:
-    chosen = select(CELLS, ["worker=celery,none", "size=large", "layout=layer"])
+    chosen = select(COMBINATIONS, ["worker=celery,none", "size=large", "layout=layer"])
     assert chosen
-    assert all(cell.answers["worker"] in {"celery", "none"} for cell in chosen)
-    assert all(cell.answers["size"] == "large" for cell in chosen)
+    assert all(
+        combination.answers["worker"] in {"celery", "none"} for combination in chosen
+    )
+    assert all(combination.answers["size"] == "large" for combination in chosen)
 
 
 def test_select_takes_ids() -> None:
-    assert select(CELLS, [CELLS[3].id, CELLS[1].id]) == [CELLS[1], CELLS[3]]
+    assert select(COMBINATIONS, [COMBINATIONS[3].id, COMBINATIONS[1].id]) == [
+        COMBINATIONS[1],
+        COMBINATIONS[3],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -156,31 +173,37 @@ def test_select_takes_ids() -> None:
     [
         (["wroker=celery"], "There is no structural answer 'wroker': take framework, "),
         (["worker=celry"], "worker is never 'celry': take none, background, celery"),
-        (["nothing"], "There is no cell 'nothing': give a cell's id, or answers "),
-        (["size=small", "layout=layer"], "No cell has size=small layout=layer at once"),
+        (
+            ["nothing"],
+            "There is no combination 'nothing': give a combination's id, or answers ",
+        ),
+        (
+            ["size=small", "layout=layer"],
+            "No combination has size=small layout=layer at once",
+        ),
     ],
 )
 def test_selection_errors_are_one_clear_sentence(
     words: list[str], message: str
 ) -> None:
     with pytest.raises(SelectionError) as caught:
-        select(CELLS, words)
+        select(COMBINATIONS, words)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
 def test_a_sample_shows_every_two_answers_that_go_together() -> None:
-    def pairs(cells: list[Cell]) -> set[tuple[tuple[str, str], ...]]:
+    def pairs(combinations: list[Combination]) -> set[tuple[tuple[str, str], ...]]:
         return {
             pair
-            for cell in cells
-            for pair in itertools.combinations(cell.answers.items(), 2)
+            for combination in combinations
+            for pair in itertools.combinations(combination.answers.items(), 2)
         }
 
-    chosen = sample(CELLS)
-    assert pairs(chosen) == pairs(CELLS)
-    assert len(chosen) < len(CELLS) / 5
-    assert sample(CELLS) == chosen
+    chosen = sample(COMBINATIONS)
+    assert pairs(chosen) == pairs(COMBINATIONS)
+    assert len(chosen) < len(COMBINATIONS) / 5
+    assert sample(COMBINATIONS) == chosen
 
 
 FAMILY_OF_OTHERS = {
@@ -196,30 +219,30 @@ structural: {type: yaml, when: false, default: [web, cores]}
 }
 
 
-def test_any_family_has_cells(tmp_path: Path) -> None:
+def test_any_family_has_combinations(tmp_path: Path) -> None:
     for name, text in FAMILY_OF_OTHERS.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    ids = [cell.id for cell in find_cells(tmp_path)]
+    ids = [combination.id for combination in find_combinations(tmp_path)]
     assert ids == ["bottle-1", "falcon-1", "falcon-2"]
 
 
 def test_family_without_structural_question_is_refused(tmp_path: Path) -> None:
     (tmp_path / "copier.yml").write_text("name: x\n", encoding="utf-8")
     with pytest.raises(ValueError, match="has no question 'structural'"):
-        find_cells(tmp_path)
+        find_combinations(tmp_path)
 
 
 def test_render_gives_the_bytes_of_plain_copier(tmp_path: Path) -> None:
     family = copy_template(FAMILY_ROOT, tmp_path / "family")
-    cell = CELLS[-1]
+    combination = COMBINATIONS[-1]
     plain = tmp_path / "plain"
     copier.run_copy(
-        str(family), plain, data=dict(cell.answers), defaults=True, quiet=True
+        str(family), plain, data=dict(combination.answers), defaults=True, quiet=True
     )
     for turn in ("first", "with everything remembered"):
-        fast = render(cell.answers, tmp_path / turn, template=family)
+        fast = render(combination.answers, tmp_path / turn, template=family)
         names = sorted(path.relative_to(fast) for path in fast.rglob("*"))
         assert names == sorted(path.relative_to(plain) for path in plain.rglob("*"))
         for name in names:

@@ -23,7 +23,7 @@ from pytest_cookies.plugin import Cookies
 from test_questions import REFUSED_NAMES
 from tools import cookiecutter_family
 from tools.combinations import load_config
-from tools.memoising_renderer import bulk_of
+from tools.memoising_renderer import renderer_of
 from tools.template import FAMILY_ROOT, copy_template, family_template, render
 
 # Cookiecutter removes what a hook refused with an argument that Python deprecates.
@@ -164,7 +164,7 @@ def test_a_variant_gives_what_copier_gives(
     for number, identity in enumerate(IDENTITIES):
         baked = cookies.bake(identity, template=str(template))
         copied = tmp_path / f"copied{number}"
-        bulk_of(family_template()).render({"preset": variant, **identity}, copied)
+        renderer_of(family_template()).render({"preset": variant, **identity}, copied)
         assert baked.exception is None, identity
         assert files(baked.project_path) == files(copied), identity
         assert asked(baked.project_path) == asked(copied), identity
@@ -175,7 +175,7 @@ def test_bulk_is_copier_for_every_identity(
     tmp_path: Path, identity: dict[str, str]
 ) -> None:
     answers = {"preset": "api-large", **identity}
-    bulk_of(family_template()).render(answers, tmp_path / "bulk")
+    renderer_of(family_template()).render(answers, tmp_path / "bulk")
 
     copied = render(answers, tmp_path / "copied")
 
@@ -349,15 +349,20 @@ def test_prompts_defaults_and_menu_are_those_of_the_questions(
         assert f"{variant.title} ({variant.description})" in shown
 
 
-def test_cells_are_selected_beside_variants() -> None:
+def test_combinations_are_selected_beside_variants() -> None:
     words = ["site", "framework=flask", "size=large", "worker=rq", "database=none"]
-    site, *cells = cookiecutter_family.select_variants(FAMILY_ROOT, words, every=False)
+    site, *combinations = cookiecutter_family.select_variants(
+        FAMILY_ROOT, words, every=False
+    )
 
     assert site.answers == {"preset": "site"}
-    assert {cell.answers["layout"] for cell in cells} == {"layer", "feature"}
-    for cell in cells:
-        assert cell.answers["framework"] == "flask"
-        assert "worker=rq" in cell.description
+    assert {combination.answers["layout"] for combination in combinations} == {
+        "layer",
+        "feature",
+    }
+    for combination in combinations:
+        assert combination.answers["framework"] == "flask"
+        assert "worker=rq" in combination.description
 
 
 def test_every_variant_says_what_it_is_and_when_to_choose_it() -> None:
@@ -517,7 +522,7 @@ def test_what_cookiecutter_could_not_give_is_not_compiled(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["nonsense"], "There is no cell 'nonsense'"),
+        (["nonsense"], "There is no combination 'nonsense'"),
         (["--ref", "v9"], "git describe failed"),
         (["--output", "template"], "template holds something else"),
     ],

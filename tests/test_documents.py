@@ -2,7 +2,7 @@
 
 import re
 
-from tools.combinations import find_cells, load_questions, settle
+from tools.combinations import find_combinations, load_questions, settle
 from tools.combinations_table import PATH, describe
 from tools.template import FAMILY_ROOT
 
@@ -12,7 +12,7 @@ CHOOSING = (FAMILY_ROOT / "docs" / "choosing.md").read_text("utf-8")
 
 def test_the_combinations_are_current() -> None:
     """Where not: ``python -m python_patterns.combinations`` writes them."""
-    assert PATH.read_text("utf-8") == describe(find_cells(FAMILY_ROOT))
+    assert PATH.read_text("utf-8") == describe(find_combinations(FAMILY_ROOT))
 
 
 def test_the_recorded_dialogue_is_what_is_asked() -> None:

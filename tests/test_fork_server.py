@@ -200,8 +200,8 @@ def test_tests_that_are_forked_are_counted(
 
 def test_types_that_are_forked_are_checked(forking: ForkServer, tmp_path: Path) -> None:
     """Of the same size and time, by one cache, from one parent."""
-    lane = tmp_path / "lane"
-    lane.mkdir()
+    slot = tmp_path / "slot"
+    slot.mkdir()
     found = []
     for name, text in {"right": "x: int = 1234\n", "wrong": 'x: int = "34"\n'}.items():
         tree = tmp_path / name
@@ -211,7 +211,7 @@ def test_types_that_are_forked_are_checked(forking: ForkServer, tmp_path: Path) 
         (tree / "pyproject.toml").write_text(config, encoding="utf-8")
         set_times_by_content(tree)
         errors, _ = checks.type_errors(
-            tree, environment(forking), lane, tmp_path / "log"
+            tree, environment(forking), slot, tmp_path / "log"
         )
         found.append(errors)
     assert found[0] == []

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tools.combinations import Question, find_cells, load_questions, settle
+from tools.combinations import Question, find_combinations, load_questions, settle
 from tools.records import Record, records, shape
 from tools.template import FAMILY_ROOT, copy_template, render
 
 QUESTIONS = load_questions(FAMILY_ROOT)
 SHAPE = shape()
-CELLS = find_cells(FAMILY_ROOT)
+COMBINATIONS = find_combinations(FAMILY_ROOT)
 COPIER = Path(sys.executable).parent / "copier"
 GIT = shutil.which("git") or "git"
 VARIANTS = sorted((FAMILY_ROOT / "variants").glob("*.yml"))
@@ -294,7 +294,7 @@ CHECKLIST = [
 
 @pytest.fixture(scope="module")
 def every() -> list[Record]:
-    """Give every cell with what its record is written from."""
+    """Give every combination with what its record is written from."""
     return list(records())
 
 
@@ -315,14 +315,14 @@ def test_every_record_answers_the_checklist(
     every: list[Record],
 ) -> None:
     for record in every:
-        cell, answers = record.cell, record.answers
+        combination, answers = record.combination, record.answers
         decisions = answers["decisions"]
-        assert [item["title"] for item in decisions[:7]] == CHECKLIST, cell.id
+        assert [item["title"] for item in decisions[:7]] == CHECKLIST, combination.id
         for item in decisions:
-            assert item["choice"], (cell.id, item)
-            assert all(why.endswith(".") for why in item["why"]), (cell.id, item)
-            assert item["why"] or item["against"], (cell.id, item)
-            assert item["alternatives"] or item["otherwise"], (cell.id, item)
+            assert item["choice"], (combination.id, item)
+            assert all(why.endswith(".") for why in item["why"]), (combination.id, item)
+            assert item["why"] or item["against"], (combination.id, item)
+            assert item["alternatives"] or item["otherwise"], (combination.id, item)
 
 
 def test_no_reason_speaks_of_what_was_not_chosen(
@@ -330,18 +330,18 @@ def test_no_reason_speaks_of_what_was_not_chosen(
 ) -> None:
     """Only alternatives, and what was recommended instead, are other options."""
     for record in every:
-        cell, answers = record.cell, record.answers
+        combination, answers = record.combination, record.answers
         for item in answers["decisions"]:
             text = " ".join([item["choice"], *item["why"]])
             found = [word for word in other_words(answers) if mentions(text, word)]
-            assert not found, (cell.id, found, text)
+            assert not found, (combination.id, found, text)
 
 
 def test_every_record_says_what_was_chosen_against_the_recommendation(
     every: list[Record],
 ) -> None:
     for record in every:
-        cell, answers = record.cell, record.answers
+        combination, answers = record.combination, record.answers
         if answers["has_duplicates"]:
             continue  # what a script does decides how
         against = {
@@ -357,7 +357,7 @@ def test_every_record_says_what_was_chosen_against_the_recommendation(
             )
         against |= {"orm"} if answers["uses_tortoise"] else set()
         noted = [note for item in answers["decisions"] for note in item["against"]]
-        assert len(noted) == len(against), (cell.id, noted, against)
+        assert len(noted) == len(against), (combination.id, noted, against)
 
 
 def parse(change: str) -> tuple[str, object]:
@@ -372,7 +372,7 @@ def test_every_command_of_a_record_is_accepted(
     recorded_names = [question.name for question in SHAPE]
     known: dict[tuple[object, ...], None] = {}
     for record in every:
-        cell, answers = record.cell, record.answers
+        combination, answers = record.combination, record.answers
         recorded = {
             name: answers[name]
             for name, question in zip(recorded_names, SHAPE, strict=True)
@@ -385,7 +385,7 @@ def test_every_command_of_a_record_is_accepted(
                 known[key] = None
                 new = settle(SHAPE, changed)
                 assert all(new[name] == value for name, value in map(parse, change)), (
-                    cell.id,
+                    combination.id,
                     change,
                 )
 

@@ -11,7 +11,7 @@ import jinja2
 import pytest
 
 from tools.matrix.lint import copier_errors
-from tools.memoising_renderer import Bulk, File, bulk_of
+from tools.memoising_renderer import MemoisingRenderer, File, renderer_of
 from tools.template import FAMILY_ROOT, family_template, render
 
 VARIANTS = sorted(path.stem for path in (FAMILY_ROOT / "variants").glob("*.yml"))
@@ -97,10 +97,10 @@ def all_answers() -> Iterator[Mapping[str, Any]]:
 def test_what_is_remembered_of_one_project_is_right_for_the_others(
     family: Path, tmp_path: Path
 ) -> None:
-    bulk = Bulk(family)
+    renderer = MemoisingRenderer(family)
     seen = []
     for number, answers in enumerate([*all_answers(), *all_answers()]):
-        bulk.render(answers, tmp_path / f"bulk{number}")
+        renderer.render(answers, tmp_path / f"bulk{number}")
         copied = tmp_path / f"copied{number}"
         copier.run_copy(
             str(family), copied, data=dict(answers), defaults=True, quiet=True
@@ -115,37 +115,37 @@ def test_what_is_remembered_of_one_project_is_right_for_the_others(
 def test_same_answers_are_not_rendered_again(
     family: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bulk = Bulk(family)
-    first = bulk.files({"wheels": 2})
+    renderer = MemoisingRenderer(family)
+    first = renderer.files({"wheels": 2})
     monkeypatch.setattr(jinja2.Template, "render", None)
-    assert bulk.files({"wheels": 2}) == first
+    assert renderer.files({"wheels": 2}) == first
 
 
 def test_an_answer_that_is_not_there_is_an_error_each_time(family: Path) -> None:
     (family / UNDEFINED).parent.mkdir(parents=True)
     (family / UNDEFINED).touch()
-    bulk = Bulk(family)
-    bulk.files({"engine": "diesel"})
+    renderer = MemoisingRenderer(family)
+    renderer.files({"engine": "diesel"})
     for _ in range(2):
         with pytest.raises(jinja2.UndefinedError, match="wing"):
-            bulk.files({})
+            renderer.files({})
 
 
 def test_an_answer_that_is_no_choice_is_refused(family: Path) -> None:
     with pytest.raises(ValueError, match="engine is 'wind'"):
-        Bulk(family).files({"engine": "wind"})
+        MemoisingRenderer(family).files({"engine": "wind"})
 
 
 def test_a_part_of_a_path_stays_in_the_project(family: Path) -> None:
     (family / "template/{{ '..' }}").mkdir()
     with pytest.raises(ValueError, match="outside"):
-        Bulk(family).files({})
+        MemoisingRenderer(family).files({})
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_are_as_copier_renders_them(variant: str, tmp_path: Path) -> None:
     answers = {"preset": variant}
-    bulk_of(family_template()).render(answers, tmp_path / "bulk")
+    renderer_of(family_template()).render(answers, tmp_path / "bulk")
     copied = render(answers, tmp_path / "copied", template=family_template())
     assert files_of(tmp_path / "bulk") == files_of(copied)
     times = [path.stat().st_mtime for path in sorted((tmp_path / "bulk").rglob("*.py"))]
@@ -155,9 +155,9 @@ def test_variants_are_as_copier_renders_them(variant: str, tmp_path: Path) -> No
 def test_files_of_projects_that_nobody_changes_are_shared(tmp_path: Path) -> None:
     written: dict[File, str] = {}
     first, second, own = (tmp_path / name for name in ("first", "second", "own"))
-    bulk_of(family_template()).render({"preset": "api-large"}, first, written=written)
-    bulk_of(family_template()).render({"preset": "api-medium"}, second, written=written)
-    bulk_of(family_template()).render({"preset": "api-medium"}, own)
+    renderer_of(family_template()).render({"preset": "api-large"}, first, written=written)
+    renderer_of(family_template()).render({"preset": "api-medium"}, second, written=written)
+    renderer_of(family_template()).render({"preset": "api-medium"}, own)
 
     assert (first / ".editorconfig").samefile(second / ".editorconfig")
     assert not (own / ".editorconfig").samefile(second / ".editorconfig")
@@ -166,7 +166,7 @@ def test_files_of_projects_that_nobody_changes_are_shared(tmp_path: Path) -> Non
 
 def test_a_difference_is_a_finding(tmp_path: Path) -> None:
     answers = {"preset": "script"}
-    bulk_of(family_template()).render(answers, tmp_path)
+    renderer_of(family_template()).render(answers, tmp_path)
     assert not list(copier_errors(tmp_path, family_template(), answers))
     (tmp_path / "README.md").write_text("other", encoding="utf-8")
     (found,) = copier_errors(tmp_path, family_template(), answers)

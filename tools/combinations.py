@@ -1,8 +1,8 @@
-"""The cells of the matrix, derived from ``copier.yml``.
+"""The combinations of the matrix, derived from ``copier.yml``.
 
-A cell is one valid set of structural answers. Which questions are structural says
-the hidden question ``structural``; which answers are valid say the questions' own
-``when``, ``choices`` and validators. Nothing here knows a question by name, so a new
+A combination is one valid set of structural answers. The hidden question ``structural``
+lists the structural questions; their own ``when``, ``choices`` and validators decide
+which answers are valid. Nothing here knows a question by name, so a new
 framework or worker in ``copier.yml`` is in the matrix at once.
 
 Copier has no public function that lists valid answers, and asking it about each
@@ -27,17 +27,17 @@ FALSE_WORDS = {"", "n", "no", "f", "false", "off", "~", "null", "none", "0"}
 
 
 class SelectionError(ValueError):
-    """A selection that names no cell; the message is one sentence for people."""
+    """A selection that names no combination; the message is one sentence for people."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class Combination:
     """One valid set of structural answers.
 
     Attributes:
         answers: The structural answers that are asked, in the order of the question
-            ``structural``. A question that is hidden in this cell is no axis of it
-            and is left out: its default applies.
+            ``structural``. A question that is hidden in this combination is left out:
+            its default applies.
     """
 
     answers: Mapping[str, str]
@@ -214,7 +214,7 @@ def load_questions(root: Path) -> list[Question]:
 
 
 def as_word(value: object) -> str:
-    """Return an answer as a word of a cell: yes or no where the question is one.
+    """Return an answer as a word of a combination: yes or no where the question is one.
 
     Args:
         value: The answer.
@@ -272,8 +272,10 @@ def _as_computed(value: object) -> Mapping[str, Any]:
     return {"when": False, "type": kind, "default": value}
 
 
-def find_cells(root: Path, fixed: Mapping[str, Any] | None = None) -> list[Cell]:
-    """List every cell of a template family, in the order of its questions.
+def find_combinations(
+    root: Path, fixed: Mapping[str, Any] | None = None
+) -> list[Combination]:
+    """List every combination of a template family, in the order of its questions.
 
     Questions that are not structural take their defaults, which must leave all
     structural choices open.
@@ -283,7 +285,7 @@ def find_cells(root: Path, fixed: Mapping[str, Any] | None = None) -> list[Cell]
         fixed: Answers for questions that are not structural, instead of defaults.
 
     Returns:
-        The cells, each once.
+        The combinations, each once.
 
     Raises:
         ValueError: There is no question ``structural``, or it names an unknown one.
@@ -304,23 +306,25 @@ def find_cells(root: Path, fixed: Mapping[str, Any] | None = None) -> list[Cell]
         for question in questions[: last + 1]
     ]
     return [
-        Cell({name: found[name] for name in axes if name in found})
+        Combination({name: found[name] for name in axes if name in found})
         for found in _walk(relevant, axes, {})
     ]
 
 
 def _refuse_unknown(
-    cells: Sequence[Cell], ids: set[str], wanted: Mapping[str, Sequence[str]]
+    combinations: Sequence[Combination],
+    ids: set[str],
+    wanted: Mapping[str, Sequence[str]],
 ) -> None:
     values: dict[str, dict[str, None]] = {}  # a set that keeps the order
-    for cell in cells:
-        for name, value in cell.answers.items():
+    for combination in combinations:
+        for name, value in combination.answers.items():
             values.setdefault(name, {})[value] = None
-    for unknown in sorted(ids - {cell.id for cell in cells}):
+    for unknown in sorted(ids - {combination.id for combination in combinations}):
         name, known = next(iter(values.items()))
         raise SelectionError(
-            f"There is no cell {unknown!r}: give a cell's id, or answers such as "
-            f"{name}={next(iter(known))}."
+            f"There is no combination {unknown!r}: give a combination's id, or answers "
+            f"such as {name}={next(iter(known))}."
         )
     for name, wishes in wanted.items():
         if name not in values:
@@ -334,20 +338,22 @@ def _refuse_unknown(
                 )
 
 
-def select(cells: Sequence[Cell], words: Iterable[str]) -> list[Cell]:
-    """Choose cells by their answers or ids.
+def select(
+    combinations: Sequence[Combination], words: Iterable[str]
+) -> list[Combination]:
+    """Choose combinations by their answers or ids.
 
     Args:
-        cells: The cells to choose from.
+        combinations: The combinations to choose from.
         words: Each ``answer=value[,value…]``, all of which must hold, or the id of a
-            cell. Several ids add up; without words all cells are chosen.
+            combination. Several ids add up; without words all combinations are chosen.
 
     Returns:
-        The chosen cells, in the order of ``cells``; never none.
+        The chosen combinations, in the order of ``combinations``; never none.
 
     Raises:
         SelectionError: A word names an unknown answer, value or id, or the words
-            together leave no cell.
+            together leave no combination.
     """
     words = list(words)
     ids = {word for word in words if "=" not in word}
@@ -356,40 +362,44 @@ def select(cells: Sequence[Cell], words: Iterable[str]) -> list[Cell]:
         if "=" in word:
             name, _, text = word.partition("=")
             wanted.setdefault(name, []).extend(text.split(","))
-    _refuse_unknown(cells, ids, wanted)
+    _refuse_unknown(combinations, ids, wanted)
     chosen = [
-        cell
-        for cell in cells
-        if (not ids or cell.id in ids)
-        and all(cell.answers.get(name) in wanted[name] for name in wanted)
+        combination
+        for combination in combinations
+        if (not ids or combination.id in ids)
+        and all(combination.answers.get(name) in wanted[name] for name in wanted)
     ]
     if not chosen:
-        raise SelectionError(f"No cell has {' '.join(words)} at once.")
+        raise SelectionError(f"No combination has {' '.join(words)} at once.")
     return chosen
 
 
-def sample(cells: Sequence[Cell], together: int = 2) -> list[Cell]:
-    """Choose few cells in which every pair of answers that occurs is seen.
+def sample(combinations: Sequence[Combination], together: int = 2) -> list[Combination]:
+    """Choose few combinations in which every pair of answers that occurs is seen.
 
     Most faults of a combination come from one answer or from two together. Each step
-    takes the cell that shows most pairs not seen yet, and of equals the first, so that
-    the same cells always give the same sample.
+    takes the combination with the most pairs that are not in the sample yet, and of
+    equals the first, so that the same combinations always give the same sample.
 
     Args:
-        cells: The cells to choose from.
+        combinations: The combinations to choose from.
         together: How many answers have to be seen together, if not two.
 
     Returns:
-        The chosen cells, in the order of ``cells``.
+        The chosen combinations, in the order of ``combinations``.
     """
     pairs = {
-        cell.id: set(itertools.combinations(cell.answers.items(), together))
-        for cell in cells
+        combination.id: set(
+            itertools.combinations(combination.answers.items(), together)
+        )
+        for combination in combinations
     }
     unseen = set().union(*pairs.values())
     chosen: set[str] = set()
     while unseen:
-        best = max(pairs, key=lambda cell_id: len(pairs[cell_id] & unseen))
+        best = max(
+            pairs, key=lambda combination_id: len(pairs[combination_id] & unseen)
+        )
         chosen.add(best)
         unseen -= pairs[best]
-    return [cell for cell in cells if cell.id in chosen]
+    return [combination for combination in combinations if combination.id in chosen]

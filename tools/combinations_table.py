@@ -1,12 +1,12 @@
 """The matrix of what combines with what: ``python -m tools.combinations_table``.
 
-It writes docs/combinations.md from the cells of ``copier.yml``; a test says when that
-file is not current.
+It writes docs/combinations.md from ``copier.yml``; a test fails when that file is not
+current.
 """
 
 from collections.abc import Sequence
 
-from tools.combinations import Cell, find_cells
+from tools.combinations import Combination, find_combinations
 from tools.template import FAMILY_ROOT
 
 PATH = FAMILY_ROOT / "docs" / "combinations.md"
@@ -22,23 +22,27 @@ combination, such as the layout of one file, is not counted there.
 """
 
 
-def _values(cells: Sequence[Cell]) -> dict[str, list[str]]:
+def _values(combinations: Sequence[Combination]) -> dict[str, list[str]]:
     found: dict[str, dict[str, None]] = {}  # sets that keep the order
-    for cell in cells:
-        for name, value in cell.answers.items():
+    for combination in combinations:
+        for name, value in combination.answers.items():
             found.setdefault(name, {})[value] = None
     return {name: list(values) for name, values in found.items()}
 
 
-def _together(cells: Sequence[Cell], first: str, second: str) -> str:
+def _together(combinations: Sequence[Combination], first: str, second: str) -> str:
     pairs = [
-        {f"{name}={value}" for name, value in cell.answers.items()} for cell in cells
+        {f"{name}={value}" for name, value in combination.answers.items()}
+        for combination in combinations
     ]
     return str(sum({first, second} <= pair for pair in pairs) or "·")
 
 
 def _table(
-    cells: Sequence[Cell], rows: str, columns: str, values: dict[str, list[str]]
+    combinations: Sequence[Combination],
+    rows: str,
+    columns: str,
+    values: dict[str, list[str]],
 ) -> list[str]:
     lines = [
         f"| {rows} | {' | '.join(values[columns])} |",
@@ -46,32 +50,32 @@ def _table(
     ]
     for row in values[rows]:
         counts = [
-            _together(cells, f"{rows}={row}", f"{columns}={column}")
+            _together(combinations, f"{rows}={row}", f"{columns}={column}")
             for column in values[columns]
         ]
         lines.append(f"| {row} | {' | '.join(counts)} |")
     return lines
 
 
-def describe(cells: Sequence[Cell]) -> str:
+def describe(combinations: Sequence[Combination]) -> str:
     """Return the document.
 
     Args:
-        cells: All cells of the family.
+        combinations: All combinations of the family.
     """
-    values = _values(cells)
-    lines = [HEAD.format(count=len(cells))]
+    values = _values(combinations)
+    lines = [HEAD.format(count=len(combinations))]
     for columns in ("framework", "worker", "purpose"):
         lines.append(f"## By {columns}\n")
         for rows in values:
             if rows != columns:
-                lines += [*_table(cells, rows, columns, values), ""]
+                lines += [*_table(combinations, rows, columns, values), ""]
     return "\n".join(lines)
 
 
 def main() -> None:
     """Write the document."""
-    PATH.write_text(describe(find_cells(FAMILY_ROOT)), "utf-8")
+    PATH.write_text(describe(find_combinations(FAMILY_ROOT)), "utf-8")
 
 
 if __name__ == "__main__":

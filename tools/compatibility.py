@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from python_patterns.answers import RENAMED
-from tools.combinations import Cell, find_cells, load_config
+from tools.combinations import Combination, find_combinations, load_config
 from tools.template import render
 
 # Sets of answers whose defaults are compared.
@@ -34,7 +34,7 @@ def broken_promises(
     # Each check needs what the one before it found.
     return (
         list(_gone(old, new, renamed))
-        or list(_lost_cells(old, new, renamed))
+        or list(_lost_combinations(old, new, renamed))
         or list(_other_defaults(old, new, scratch, renamed))
     )
 
@@ -56,17 +56,19 @@ def _gone(old: Path, new: Path, renamed: Mapping[str, str]) -> Iterator[str]:
             yield f"the question {name} is gone, and RENAMED has no new name for it"
 
 
-def _words(cell: Cell, names: Mapping[str, str]) -> dict[str, str]:
-    return {names.get(name, name): value for name, value in cell.answers.items()}
+def _words(combination: Combination, names: Mapping[str, str]) -> dict[str, str]:
+    return {names.get(name, name): value for name, value in combination.answers.items()}
 
 
-def _lost_cells(old: Path, new: Path, renamed: Mapping[str, str]) -> Iterator[str]:
+def _lost_combinations(
+    old: Path, new: Path, renamed: Mapping[str, str]
+) -> Iterator[str]:
     """Find combinations that could be generated and cannot any more."""
-    known = [cell.answers for cell in find_cells(new)]
-    for cell in find_cells(old):
-        wanted = _words(cell, renamed).items()
+    known = [combination.answers for combination in find_combinations(new)]
+    for combination in find_combinations(old):
+        wanted = _words(combination, renamed).items()
         if not any(wanted <= answers.items() for answers in known):
-            yield f"{cell.id} could be generated, and cannot any more"
+            yield f"{combination.id} could be generated, and cannot any more"
 
 
 def _other_defaults(

@@ -1,7 +1,7 @@
 """The same projects for cookiecutter: its templates, compiled from the one template.
 
 ``python -m tools.cookiecutter_family`` or ``nox -s cookiecutter`` compiles each file of
-``variants/``; words select some of them, or cells of the matrix.
+``variants/``; words select some of them, or combinations of the matrix.
 
 A project is rendered once with names that are like no other text. Where such a sentinel
 comes out, as it was or quoted or escaped, cookiecutter's expression for it takes its
@@ -31,7 +31,7 @@ import jinja2.meta
 import yaml
 from rich.console import Console
 
-from tools.combinations import SelectionError, find_cells, load_config, select
+from tools.combinations import SelectionError, find_combinations, load_config, select
 from tools.template import FAMILY_ROOT, TEMPLATE_PARTS, render
 
 OUTPUT = FAMILY_ROOT / "dist" / "cookiecutter"
@@ -168,12 +168,12 @@ def find_variants(root: Path) -> list[Variant]:
 
 
 def select_variants(root: Path, words: Sequence[str], *, every: bool) -> list[Variant]:
-    """Choose variants by their names, and cells by their answers or ids.
+    """Choose variants by their names, and combinations by their answers or ids.
 
     Args:
         root: Directory that holds ``copier.yml``.
-        words: Names of variants, and what ``cells.select`` takes.
-        every: Whether all cells are chosen; all variants are without any word.
+        words: Names of variants, and what ``combinations.select`` takes.
+        every: Whether all combinations are chosen; all variants are without any word.
 
     Raises:
         SelectionError: A word names nothing.
@@ -182,15 +182,15 @@ def select_variants(root: Path, words: Sequence[str], *, every: bool) -> list[Va
     if not words and not every:
         return list(variants.values())
     others = [word for word in words if word not in variants]
-    cells = select(find_cells(root), others) if others or every else []
+    combinations = select(find_combinations(root), others) if others or every else []
     return [variants[word] for word in words if word in variants] + [
         Variant(
-            cell.id,
-            cell.id,
-            ", ".join(map("=".join, cell.answers.items())),
-            cell.answers,
+            combination.id,
+            combination.id,
+            ", ".join(map("=".join, combination.answers.items())),
+            combination.answers,
         )
-        for cell in cells
+        for combination in combinations
     ]
 
 
@@ -554,9 +554,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "selection",
         nargs="*",
-        help="variants, answer=value[,value...] or ids of cells; else every variant",
+        help="variants, answer=value[,value...] or combinations; else all variants",
     )
-    parser.add_argument("--all", action="store_true", help="take every cell")
+    parser.add_argument("--all", action="store_true", help="take every combination")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument(
         "--source", help="address that projects are updated from; else that of origin"

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools import live, servers
-from tools.combinations import find_cells
+from tools.combinations import find_combinations
 from tools.template import FAMILY_ROOT, render
 
 ANSWERS = {
@@ -35,7 +35,7 @@ ANSWERS = {
     "concurrency": "sync",
 }
 WORKERS = sorted(
-    {cell.answers["worker"] for cell in find_cells(FAMILY_ROOT)}
+    {combination.answers["worker"] for combination in find_combinations(FAMILY_ROOT)}
     - {"none", "background"}
 )
 JOBS = 200
@@ -205,8 +205,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="python-patterns-crash-") as scratch:
             outcome = crash(worker, Path(scratch))
         outcomes.append(outcome)
-        cells = (outcome.lost, outcome.twice, f"{outcome.seconds:.0f}")
-        table.add_row(worker, *map(str, cells))
+        values = (outcome.lost, outcome.twice, f"{outcome.seconds:.0f}")
+        table.add_row(worker, *map(str, values))
     Console().print(table)
     return int(any(outcome.lost for outcome in outcomes))
 

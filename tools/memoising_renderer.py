@@ -7,7 +7,8 @@ is safe as a template sees nothing but its answers, and ``_Context`` and ``_Answ
 note whatever it sees of them.
 
 The rules of paths and answers are copier's, applied here as those of its questions are
-in ``cells``. The matrix renders a sample of its projects with copier too, and compares.
+in ``combinations``. The matrix renders a sample of its projects with copier too, and
+compares.
 """
 
 import hashlib
@@ -257,7 +258,7 @@ def _entries(directory: Path) -> list[_Entry]:
     ]
 
 
-class Bulk:
+class MemoisingRenderer:
     """A template family, and what is known of it by now."""
 
     def __init__(self, family: Path) -> None:
@@ -282,7 +283,7 @@ class Bulk:
         self.entries = _entries(family / config["_subdirectory"])
 
     def answers(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer every question, as ``cells.settle`` does.
+        """Answer every question, as ``combinations.settle`` does.
 
         Args:
             given: Answers for questions that make sense; the others take defaults.
@@ -410,6 +411,6 @@ class Bulk:
 
 
 @lru_cache(maxsize=2)
-def bulk_of(family: Path) -> Bulk:
-    """Read a template family, once in this process; see ``Bulk``."""
-    return Bulk(family)
+def renderer_of(family: Path) -> MemoisingRenderer:
+    """Read a template family, once in this process; see ``MemoisingRenderer``."""
+    return MemoisingRenderer(family)

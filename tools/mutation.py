@@ -1,8 +1,8 @@
 """Proof that the checks bite: ``nox -s mutants``.
 
 Each mutant is the template with one deliberate fault in it. A project is rendered from
-it and goes through the tiers of the matrix. The table says which of them caught it; a
-fault that is not caught by the first tier that can see it is a failure.
+it and goes through the stages of the matrix. The table says which of them caught it; a
+fault that is not caught by the first stage that can see it is a failure.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tools.combinations import Cell, find_cells, select
-from tools.matrix.report import BUILD, OWN_TESTS, RENDER, TIERS, TYPES, Display
+from tools.combinations import Combination, find_combinations, select
+from tools.matrix.report import BUILD, OWN_TESTS, RENDER, STAGES, TYPES, Display
 from tools.matrix.run import DEFAULT_CACHE, Options, Project, run
 from tools.template import FAMILY_ROOT, copy_template
 
@@ -44,16 +44,16 @@ class Mutant:
 
     Attributes:
         name: What is wrong.
-        tier: The tier that has to catch it.
-        cell: Words that select a cell that it reaches; the first is taken.
+        stage: The stage that has to catch it.
+        combination: Selects the combinations that it reaches; the first is taken.
         file: The template's file, below its root.
         old: Text that stands there once.
         new: What stands there instead.
     """
 
     name: str
-    tier: int
-    cell: Sequence[str]
+    stage: int
+    combination: Sequence[str]
     file: str
     old: str
     new: str
@@ -65,7 +65,7 @@ class Mutant:
 
 
 MUTANTS = (
-    # --- Tier 1: what is rendered ---
+    # --- Stage 1: what is rendered ---
     Mutant(
         "a formatting scar",
         RENDER,
@@ -122,7 +122,7 @@ MUTANTS = (
         "name: CI\n",
         "name: [CI\n",
     ),
-    # --- Tier 2: declarations, types, contracts ---
+    # --- Stage 2: declarations, types, contracts ---
     Mutant(
         "a dependency that is not declared",
         TYPES,
@@ -181,7 +181,7 @@ MUTANTS = (
         "from {{ mod.products_repository }} import ProductRepository\n"
         "{% endcall %}\n\nREPOSITORY = ProductRepository\nrouter = ",
     ),
-    # --- Tier 3: the project's own tests ---
+    # --- Stage 3: the project's own tests ---
     Mutant(
         "a dropped eager load (FastAPI)",
         OWN_TESTS,
@@ -342,7 +342,7 @@ MUTANTS = (
         'digest = hashlib.sha256(b"").hexdigest()\n'
         "            size = content.seek(0, 2)",
     ),
-    # --- Tier 4: the wheel ---
+    # --- Stage 4: the wheel ---
     Mutant(
         "a wheel without the application",
         BUILD,
@@ -356,18 +356,20 @@ MUTANTS = (
 )
 
 
-def mutated(mutant: Mutant, cells: Sequence[Cell], scratch: Path) -> Project:
+def mutated(
+    mutant: Mutant, combinations: Sequence[Combination], scratch: Path
+) -> Project:
     """Plan a project of the template with a fault in it.
 
     Args:
         mutant: The fault.
-        cells: All cells.
+        combinations: All combinations.
         scratch: Directory for templates and projects.
 
     Raises:
         ValueError: The text that it changes is not there, or more than once.
     """
-    (cell, *_) = select(cells, mutant.cell)
+    (combination, *_) = select(combinations, mutant.combination)
     template = copy_template(FAMILY_ROOT, scratch / "templates" / mutant.slug)
     path = template / mutant.file
     text = path.read_text("utf-8")
@@ -378,15 +380,17 @@ def mutated(mutant: Mutant, cells: Sequence[Cell], scratch: Path) -> Project:
         )
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     tree = scratch / "projects" / mutant.slug
-    tiers = frozenset(TIERS)
-    return Project(mutant.slug, cell.id, tree, tiers, template, cell.answers)
+    stages = frozenset(STAGES)
+    return Project(
+        mutant.slug, combination.id, tree, stages, template, combination.answers
+    )
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print what caught each fault.
 
     Returns:
-        0 where each was caught by the tier that has to, 1 where not.
+        0 where each was caught by the stage that has to, 1 where not.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("words", nargs="*", help="only faults whose names have these")
@@ -400,21 +404,21 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"No fault is called {' '.join(options.words)}.")
     with tempfile.TemporaryDirectory(prefix="patterns-mutants-") as name:
         scratch = Path(name).resolve()
-        cells = find_cells(FAMILY_ROOT)
-        projects = [mutated(mutant, cells, scratch) for mutant in mutants]
+        combinations = find_combinations(FAMILY_ROOT)
+        projects = [mutated(mutant, combinations, scratch) for mutant in mutants]
         report = run(
             projects,
             Options(DEFAULT_CACHE / "mutants", scratch),
             Display(Console(quiet=True)),
         )
-    table = Table("fault", "cell", "has to be caught by", "caught by")
+    table = Table("fault", "combination", "has to be caught by", "caught by")
     missed = 0
     for mutant, project in zip(mutants, projects, strict=True):
-        tiers = sorted(tier for id_, tier in report.failures if id_ == project.id)
-        missed += tiers[:1] != [mutant.tier]
-        caught = ", ".join(f"{tier} {TIERS[tier]}" for tier in tiers) or "NOTHING"
-        due = f"{mutant.tier} {TIERS[mutant.tier]}"
-        table.add_row(mutant.name, project.cell, due, caught)
+        stages = sorted(stage for id_, stage in report.failures if id_ == project.id)
+        missed += stages[:1] != [mutant.stage]
+        caught = ", ".join(f"{stage} {STAGES[stage]}" for stage in stages) or "NOTHING"
+        due = f"{mutant.stage} {STAGES[mutant.stage]}"
+        table.add_row(mutant.name, project.combination, due, caught)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     console.print(

@@ -1,16 +1,16 @@
-"""What the decision records say, for tests that read those of all cells."""
+"""What the decision records say, for tests that read those of all combinations."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.combinations import Cell, Question, find_cells, load_questions
-from tools.memoising_renderer import Bulk
+from tools.combinations import Combination, Question, find_combinations, load_questions
+from tools.memoising_renderer import MemoisingRenderer
 from tools.template import FAMILY_ROOT
 
 GROW = "uvx --from TEMPLATE patterns grow "
-# Answers that change what a record says of one cell.
+# Answers that change what a record says of one combination.
 CIRCUMSTANCES: tuple[Mapping[str, Any], ...] = (
     {},
     {"async_team": False, "infrastructure": ["redis", "postgresql"]},
@@ -24,12 +24,12 @@ class Record:
     """What the record of one project is written from.
 
     Attributes:
-        cell: The project's cell.
+        combination: The project's combination.
         given: The answers that were given, the others take their defaults.
         answers: All answers, with ``decisions`` and ``gaps``.
     """
 
-    cell: Cell
+    combination: Combination
     given: Mapping[str, Any]
     answers: Mapping[str, Any]
 
@@ -63,13 +63,15 @@ def shape() -> list[Question]:
 
 
 def records() -> Iterator[Record]:
-    """Yield the record of every cell, in turn with one of the circumstances."""
-    bulk = Bulk(FAMILY_ROOT)
-    for cell, more in zip(
-        find_cells(FAMILY_ROOT), itertools.cycle(CIRCUMSTANCES), strict=False
+    """Yield the record of every combination, in turn with one of the circumstances."""
+    renderer = MemoisingRenderer(FAMILY_ROOT)
+    for combination, more in zip(
+        find_combinations(FAMILY_ROOT), itertools.cycle(CIRCUMSTANCES), strict=False
     ):
         try:
-            given = {**more, **cell.answers}
-            yield Record(cell, given, bulk.answers(given))
+            given = {**more, **combination.answers}
+            yield Record(combination, given, renderer.answers(given))
         except ValueError:  # async for computing, an admin when small
-            yield Record(cell, cell.answers, bulk.answers(cell.answers))
+            yield Record(
+                combination, combination.answers, renderer.answers(combination.answers)
+            )

@@ -75,7 +75,7 @@ def _wait_for(port: int) -> None:
 
 
 def empty_redis(port: int, index: int) -> None:
-    """Remove what the last cell left in a database, so that no worker finds its jobs.
+    """Empty a database, so that no worker finds jobs of the last combination.
 
     Args:
         port: The server's port on 127.0.0.1.

@@ -1,4 +1,4 @@
-"""Tier 5: many clients of one PostgreSQL, which goes away and comes back.
+"""Stage 5: many clients of one PostgreSQL, which goes away and comes back.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """
@@ -18,7 +18,7 @@ import pytest
 from httpx2 import Client, Response
 
 from tools import live, servers
-from tools.combinations import find_cells, select
+from tools.combinations import find_combinations, select
 from tools.live import Project, wait_until
 from tools.template import FAMILY_ROOT, render
 
@@ -26,16 +26,16 @@ SHAPE = ("size=medium", "layout=layer", "database=postgresql", "worker=none")
 # By framework and concurrency; of two mappers, one is named too.
 SERVICES = {
     "-".join(
-        [cell.answers["framework"], cell.answers["concurrency"]]
-        + (["tortoise"] if cell.answers.get("orm") == "tortoise" else [])
-    ): cell.answers
-    for cell in select(find_cells(FAMILY_ROOT), [*SHAPE, "purpose=api"])
-    if cell.answers.get("websocket") != "yes"
+        [combination.answers["framework"], combination.answers["concurrency"]]
+        + (["tortoise"] if combination.answers.get("orm") == "tortoise" else [])
+    ): combination.answers
+    for combination in select(find_combinations(FAMILY_ROOT), [*SHAPE, "purpose=api"])
+    if combination.answers.get("websocket") != "yes"
 }
 (SITE,) = (
-    cell.answers
-    for cell in select(
-        find_cells(FAMILY_ROOT), [*SHAPE, "purpose=site", "concurrency=sync"]
+    combination.answers
+    for combination in select(
+        find_combinations(FAMILY_ROOT), [*SHAPE, "purpose=site", "concurrency=sync"]
     )
 )
 CLIENTS = 50

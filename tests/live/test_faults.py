@@ -1,4 +1,4 @@
-"""Tier 5: a generated project's own tests notice what is taken out of its data layer.
+"""Stage 5: a generated project's own tests notice what is taken out of its data layer.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """

@@ -1,4 +1,4 @@
-"""Tier 5: the web frameworks, seen by a client, are one.
+"""Stage 5: the web frameworks, seen by a client, are one.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """
@@ -13,7 +13,7 @@ import pytest
 from httpx2 import Client, Response
 
 from tools import live
-from tools.combinations import find_cells, select
+from tools.combinations import find_combinations, select
 from tools.template import FAMILY_ROOT, render
 
 SHAPE = {
@@ -26,9 +26,9 @@ SHAPE = {
 }
 FRAMEWORKS = sorted(
     {
-        cell.answers["framework"]
-        for cell in select(
-            find_cells(FAMILY_ROOT), [f"{k}={v}" for k, v in SHAPE.items()]
+        combination.answers["framework"]
+        for combination in select(
+            find_combinations(FAMILY_ROOT), [f"{k}={v}" for k, v in SHAPE.items()]
         )
     }
 )

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from python_patterns.git import GIT
 from tools import live
-from tools.combinations import Cell, find_cells, sample
+from tools.combinations import Combination, find_combinations, sample
 from tools.grow_pairs import edits, pairs
 from tools.grow_pairs.pairs import Workbench
 from tools.matrix.report import Display
@@ -149,30 +149,38 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [first, second, third]
 
 
-def some_cells() -> list[Cell]:
-    """Return cells of every framework and size, not small: those have no logs."""
-    chosen = sample(find_cells(FAMILY_ROOT))
-    cells: dict[tuple[str, ...], Cell] = {}
-    for cell in chosen:
-        if cell.answers["size"] != "small":
+def some_combinations() -> list[Combination]:
+    """Return one of every framework and size, but small: those have no logs."""
+    chosen = sample(find_combinations(FAMILY_ROOT))
+    combinations: dict[tuple[str, ...], Combination] = {}
+    for combination in chosen:
+        if combination.answers["size"] != "small":
             kind = tuple(
-                cell.answers[name] for name in ("framework", "size", "purpose")
+                combination.answers[name] for name in ("framework", "size", "purpose")
             )
-            cells.setdefault(kind, cell)
-    found = list(cells.values())
+            combinations.setdefault(kind, combination)
+    found = list(combinations.values())
     more = [
-        cell for cell in chosen if cell not in found and cell.answers["size"] != "small"
+        combination
+        for combination in chosen
+        if combination not in found and combination.answers["size"] != "small"
     ]
     return [*found, *more][:12]
 
 
-@pytest.mark.parametrize("cell", some_cells(), ids=lambda cell: cell.id)
+@pytest.mark.parametrize(
+    "combination", some_combinations(), ids=lambda combination: combination.id
+)
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (0, 2), (1, 2)])
 def test_an_update_keeps_every_edit(
-    bench: Workbench, versions: Sequence[Path], cell: Cell, start: int, end: int
+    bench: Workbench,
+    versions: Sequence[Path],
+    combination: Combination,
+    start: int,
+    end: int,
 ) -> None:
-    old = render(cell.answers, bench.scratch / "old", template=versions[start])
-    new = render(cell.answers, bench.scratch / "new", template=versions[end])
+    old = render(combination.answers, bench.scratch / "old", template=versions[start])
+    new = render(combination.answers, bench.scratch / "new", template=versions[end])
     fresh = bench.repository.import_directory(new)
     assert bench.grow(old, new, old).tree == fresh
 
@@ -288,7 +296,7 @@ def commit(directory: Path) -> None:
 def test_a_grown_project_passes_its_own_checks(
     bench: Workbench, words: tuple[str, str]
 ) -> None:
-    every = pairs.all_pairs(find_cells(FAMILY_ROOT))
+    every = pairs.all_pairs(find_combinations(FAMILY_ROOT))
     pair = next(one for one in every if all(word in one.name for word in words))
     old, new = bench.rendered(pair.old.id), bench.rendered(pair.new.id)
     own = bench.scratch / "own"

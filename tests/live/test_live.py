@@ -1,4 +1,4 @@
-"""Tier 5: the variants run as a user runs them, on real servers.
+"""Stage 5: the variants run as a user runs them, on real servers.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """

@@ -1,4 +1,4 @@
-"""Tier 5: jobs, through a real broker, done by a process of their own.
+"""Stage 5: jobs, through a real broker, done by a process of their own.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """

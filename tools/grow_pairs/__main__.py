@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tools.grow_pairs.pairs import Outcome, all_cells, all_pairs, check, try_pair
+from tools.grow_pairs.pairs import Outcome, all_combinations, all_pairs, check, try_pair
 from tools.matrix.report import Display
 
 
@@ -32,7 +32,7 @@ def main() -> int:
     options = parser.parse_args()
     pairs = [
         pair
-        for pair in all_pairs(all_cells())
+        for pair in all_pairs(all_combinations())
         if all(word in pair.name for word in options.words)
     ]
     if options.list:

@@ -14,11 +14,11 @@ import ruff
 from python_patterns.git import GIT, Repository, Tree
 from python_patterns.grow.modules import defined, module_of
 from python_patterns.grow.plan import Merger, Plan
-from tools.combinations import Cell, find_cells, select
+from tools.combinations import Combination, find_combinations, select
 from tools.grow_pairs import edits
 from tools.matrix.report import OWN_TESTS, RENDER, TYPES, Display, Report
 from tools.matrix.run import Options, Project, run
-from tools.memoising_renderer import Bulk
+from tools.memoising_renderer import MemoisingRenderer
 from tools.template import FAMILY_ROOT
 
 AXES = (
@@ -108,18 +108,18 @@ class Pair:
     """One step from a value to another.
 
     Attributes:
-        old: The cell before.
-        new: The cell after.
+        old: The combination before.
+        new: The combination after.
         axis: The answer that is changed.
     """
 
-    old: Cell
-    new: Cell
+    old: Combination
+    new: Combination
     axis: str
 
     @property
     def name(self) -> str:
-        """The cell, and what becomes of it."""
+        """The combination, and what becomes of it."""
         return f"{self.old.id} {self.axis}={self.new.answers[self.axis]}"
 
     @property
@@ -154,20 +154,20 @@ class Outcome:
         return "conflicts" if self.conflicts else "clean"
 
 
-def all_pairs(cells: Sequence[Cell]) -> list[Pair]:
+def all_pairs(combinations: Sequence[Combination]) -> list[Pair]:
     """List the ordered pairs around each base, each once."""
     found: dict[str, Pair] = {}
     for words in BASES:
-        base = select(cells, words)[0]
+        base = select(combinations, words)[0]
         for axis in AXES:
-            group: dict[str, Cell] = {}
-            for cell in cells:
+            group: dict[str, Combination] = {}
+            for combination in combinations:
                 others = {k: v for k, v in base.answers.items() if k != axis}
-                if axis in cell.answers and all(
-                    cell.answers.get(name, value) == value
+                if axis in combination.answers and all(
+                    combination.answers.get(name, value) == value
                     for name, value in others.items()
                 ):
-                    group.setdefault(cell.answers[axis], cell)
+                    group.setdefault(combination.answers[axis], combination)
             for old in group.values():
                 for new in group.values():
                     if old is not new:
@@ -177,21 +177,25 @@ def all_pairs(cells: Sequence[Cell]) -> list[Pair]:
 
 
 class Workbench:
-    """Renders cells once, and grows one into another without a template's history."""
+    """Renders each combination once, and grows one into another, at this version."""
 
     def __init__(self, scratch: Path) -> None:
         self.scratch = scratch
         self.home = scratch / "repository"
         self.home.mkdir(parents=True)
-        self.bulk = Bulk(FAMILY_ROOT)
+        self.renderer = MemoisingRenderer(FAMILY_ROOT)
         subprocess.run((GIT, "init", "-q"), cwd=self.home, check=True)
         self.repository = Repository(self.home, scratch)
         self.rendered = cache(self._rendered)
 
-    def _rendered(self, cell_id: str) -> Path:
-        directory = self.scratch / "fresh" / cell_id
-        cell = next(cell for cell in all_cells() if cell.id == cell_id)
-        self.bulk.render(cell.answers, directory)
+    def _rendered(self, combination_id: str) -> Path:
+        directory = self.scratch / "fresh" / combination_id
+        combination = next(
+            combination
+            for combination in all_combinations()
+            if combination.id == combination_id
+        )
+        self.renderer.render(combination.answers, directory)
         return directory
 
     def grow(self, old: Path, new: Path, own: Path) -> Plan:
@@ -273,8 +277,8 @@ def check(trees: Sequence[Path], scratch: Path, display: Display) -> Report:
         display: Where progress and failures are shown.
     """
     options = Options(scratch / "logs", scratch / "checks")
-    tiers = frozenset({RENDER, TYPES, OWN_TESTS})
-    projects = [Project(one.name, one.name, one, tiers) for one in trees]
+    stages = frozenset({RENDER, TYPES, OWN_TESTS})
+    projects = [Project(one.name, one.name, one, stages) for one in trees]
     return run(projects, options, display)
 
 
@@ -322,6 +326,6 @@ def try_pair(pair: Pair, scratch: Path) -> Outcome:
 
 
 @cache
-def all_cells() -> tuple[Cell, ...]:
-    """Return every cell of this family, found once in this process."""
-    return tuple(find_cells(FAMILY_ROOT))
+def all_combinations() -> tuple[Combination, ...]:
+    """Return every combination of this family, found once in this process."""
+    return tuple(find_combinations(FAMILY_ROOT))

@@ -14,11 +14,17 @@ from typing import Never
 from rich.console import Console
 
 from tools import servers
-from tools.combinations import Cell, SelectionError, find_cells, sample, select
+from tools.combinations import (
+    Combination,
+    SelectionError,
+    find_combinations,
+    sample,
+    select,
+)
 from tools.matrix.page import write_page
 from tools.matrix.report import (
     RENDER,
-    TIERS,
+    STAGES,
     Display,
     cost,
     summary,
@@ -37,10 +43,10 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "selection",
         nargs="*",
-        help="answer=value[,value...], all of which must hold, or ids of cells",
+        help="answer=value[,value...], all of which must hold, or ids of combinations",
     )
     parser.add_argument(
-        "--tiers",
+        "--stages",
         default="1,2,3,4",
         help="which, of 1 render, 2 types, 3 own tests, 4 build (1 is always run)",
     )
@@ -49,20 +55,22 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--keep", type=Path, help="directory to leave the projects in")
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE)
     parser.add_argument(
-        "--all", action="store_true", help="take every cell through all tiers"
+        "--all", action="store_true", help="take every combination through all stages"
     )
     parser.add_argument(
         "--shard",
         default="1/1",
         metavar="I/N",
-        help="take the I-th of N parts of the cells, for N machines",
+        help="take the I-th of N parts of the combinations, for N machines",
     )
     parser.add_argument(
         "--lowest",
         action="store_true",
         help="check with the oldest versions of libraries that the projects declare",
     )
-    parser.add_argument("--list", action="store_true", help="only list the cells' ids")
+    parser.add_argument(
+        "--list", action="store_true", help="only list the combinations' ids"
+    )
     parser.add_argument(
         "--fresh",
         action="store_true",
@@ -72,12 +80,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     if arguments.all and arguments.selection:
         parser.error("Give a selection or --all, not both.")
     try:
-        tiers = {int(text) for text in arguments.tiers.split(",")}
+        stages = {int(text) for text in arguments.stages.split(",")}
     except ValueError:
-        tiers = {0}
-    if not tiers <= set(TIERS):
-        parser.error(f"--tiers takes numbers of {', '.join(map(str, TIERS))}.")
-    arguments.tiers = frozenset(tiers | {RENDER})
+        stages = {0}
+    if not stages <= set(STAGES):
+        parser.error(f"--stages takes numbers of {', '.join(map(str, STAGES))}.")
+    arguments.stages = frozenset(stages | {RENDER})
     shard = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", arguments.shard)
     if not shard or int(shard[1]) > int(shard[2]):
         parser.error("--shard takes a part and the number of parts, such as 1/4.")
@@ -86,16 +94,18 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def shard(cells: Sequence[Cell], part: int, parts: int) -> list[Cell]:
-    """Take a part of the cells, neighbours together: they share environments.
+def shard(
+    combinations: Sequence[Combination], part: int, parts: int
+) -> list[Combination]:
+    """Take a part of the combinations, neighbours together: they share environments.
 
     Args:
-        cells: All of them.
+        combinations: All of them.
         part: Which part, from 1.
         parts: How many there are.
     """
-    start, end = (len(cells) * number // parts for number in (part - 1, part))
-    return list(cells[start:end])
+    start, end = (len(combinations) * number // parts for number in (part - 1, part))
+    return list(combinations[start:end])
 
 
 def _stop(_signal: int, _frame: object) -> Never:
@@ -110,28 +120,30 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 where every project passed, 1 where some failed, 2 for a
-        selection that names no cell, 130 for a run that was stopped.
+        selection that names no combination, 130 for a run that was stopped.
     """
     arguments = _arguments(words)
     try:
-        cells = select(find_cells(FAMILY_ROOT), arguments.selection)
+        combinations = select(find_combinations(FAMILY_ROOT), arguments.selection)
     except SelectionError as error:
         print(error, file=sys.stderr)
         return 2
     is_sample = not arguments.all and not arguments.selection
-    taken = sample(cells) if is_sample else cells
-    left = {cell.id for cell in cells} - {cell.id for cell in taken}
-    cells = shard(cells, *arguments.shard)
-    left &= {cell.id for cell in cells}
-    if not cells:
-        print("There are fewer cells than parts: this part has none.")
+    taken = sample(combinations) if is_sample else combinations
+    left = {combination.id for combination in combinations} - {
+        combination.id for combination in taken
+    }
+    combinations = shard(combinations, *arguments.shard)
+    left &= {combination.id for combination in combinations}
+    if not combinations:
+        print("There are fewer combinations than parts: this part has none.")
         return 0
     if arguments.list:
-        print("\n".join(cell.id for cell in cells))
+        print("\n".join(combination.id for combination in combinations))
         return 0
 
     cache: Path = arguments.cache.resolve()
-    for directory in ("environments", "lanes", "passed") if arguments.fresh else ():
+    for directory in ("environments", "slots", "results") if arguments.fresh else ():
         shutil.rmtree(cache / directory, ignore_errors=True)
     logs = cache / "logs"
     shutil.rmtree(logs, ignore_errors=True)
@@ -146,7 +158,7 @@ def main(words: Sequence[str] | None = None) -> int:
             arguments.keep.resolve() if arguments.keep else Path(scratch, "projects")
         )
         family = copy_template(FAMILY_ROOT, Path(scratch, "family"))
-        projects = projects_of(cells, family, trees, arguments.tiers, left)
+        projects = projects_of(combinations, family, trees, arguments.stages, left)
         for project in projects:
             shutil.rmtree(project.tree, ignore_errors=True)
         options = Options(
@@ -165,25 +177,31 @@ def main(words: Sequence[str] | None = None) -> int:
             return 130
         (memory,) = most
     write_findings(report, logs)
-    cell_of = {project.id: project.cell for project in projects}
-    for line in summary(report, cell_of):
+    combination_of = {project.id: project.combination for project in projects}
+    for line in summary(report, combination_of):
         display.line(line)
     if left:
         file = logs / "left.txt"
-        names = [f"{cell.id}\n" for cell in cells if cell.id in left]
+        names = [
+            f"{combination.id}\n"
+            for combination in combinations
+            if combination.id in left
+        ]
         file.write_text("".join(names), encoding="utf-8")
         display.line(
-            f"{len(left)} cells went through tier 1 only and are left to --all; their "
-            f"ids are in {file}"
+            f"{len(left)} combinations went through stage 1 only and are left to "
+            f"--all; their ids are in {file}"
         )
-    display.line(cost(len(cells), memory))
+    display.line(cost(len(combinations), memory))
     failed = {project for project, _ in report.failures}
     conclusion = (
-        f"{len(cells)} cells, {len(projects)} projects, {len(failed)} failed, "
-        f"{time.monotonic() - start:.0f} s"
+        f"{len(combinations)} combinations, {len(projects)} projects, "
+        f"{len(failed)} failed, {time.monotonic() - start:.0f} s"
     )
     display.line(f"{conclusion}; logs in {logs}")
-    page = write_page(report, cells, cell_of, logs, f"{options.name}: {conclusion}")
+    page = write_page(
+        report, combinations, combination_of, logs, f"{options.name}: {conclusion}"
+    )
     display.line(f"all of it, to look at: {page}")
     return 1 if failed else 0
 

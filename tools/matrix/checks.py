@@ -42,7 +42,7 @@ ENTRY = re.compile(r"^\w+/(main|core/[aw]sgi)\.py$")
 TESTS = re.compile(r"(^|/)(tests/|test_[^/]*\.py$|conftest\.py$)")
 
 
-# --- Tier 2: imports and types --------------------------------------------------------
+# --- Stage 2: imports and types -------------------------------------------------------
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -129,7 +129,7 @@ def _project_variables(tree: Path, environment: Environment) -> dict[str, str]:
     """Make a src layout importable without an installation.
 
     Projects with the same declarations share an environment, so none of them may be
-    installed into it. The installed wheel is tier 4.
+    installed into it. The installed wheel is stage 4.
     """
     variables = clean_variables(environment)
     if (tree / "src").is_dir():
@@ -149,7 +149,7 @@ def _mypy_targets(tree: Path) -> tuple[list[str], str]:
     return [] if targets & set(section) else ["."], json.dumps(settings, sort_keys=True)
 
 
-# For caches of one name, in lanes side by side: one that was filled, and who fills it.
+# For caches of one name, in slots side by side: one that was filled, and who fills it.
 _filled: dict[Path, Path] = {}
 _filling: defaultdict[Path, Lock] = defaultdict(Lock)
 # For each cache: who writes it.
@@ -159,12 +159,12 @@ _writing: defaultdict[Path, Lock] = defaultdict(Lock)
 def _with_type_cache(
     cache: Path, check: Callable[[], processes.Outcome]
 ) -> processes.Outcome:
-    """Check types with a cache, which begins as a copy of what another lane has.
+    """Check types with a cache, which begins as a copy of what another slot has.
 
-    To fill an empty one takes most of a minute: one lane does, and others wait for it.
+    To fill an empty one takes most of a minute: one slot does, and others wait for it.
 
     Args:
-        cache: Its directory, in that of a lane. Those of one name are for one
+        cache: Its directory, in that of a slot. Those of one name are for one
             configuration.
         check: Reads and writes the cache.
     """
@@ -186,27 +186,27 @@ def _with_type_cache(
 
 
 def type_errors(
-    tree: Path, environment: Environment, lane: Path, log: Path
+    tree: Path, environment: Environment, slot: Path, log: Path
 ) -> tuple[list[str], float]:
     """Run the project's own mypy, with its own configuration.
 
-    A cold cache makes nearly all of mypy's time. A lane's cache serves all its
+    A cold cache makes nearly all of mypy's time. A slot's cache serves all its
     environments: mypy compares times, sizes and hashes of the sources, and the modules
     that were missing. A cache has one writer at a time, and one configuration.
 
     Args:
         tree: The project's directory; its files have times from their content.
         environment: The project's environment.
-        lane: Directory that only the caller uses at this time.
+        slot: Directory that only the caller uses at this time.
         log: File for mypy's output.
 
     Returns:
         The findings, and the processor seconds taken.
     """
     targets, settings = _mypy_targets(tree)
-    environment = environment.at(lane)
+    environment = environment.at(slot)
     key = hashlib.sha256(settings.encode()).hexdigest()[:12]
-    cache = lane / f"mypy-{key}"
+    cache = slot / f"mypy-{key}"
     check = partial(
         environment.run,
         ("-P", "-m", "mypy", "--cache-dir", cache, *targets),
@@ -221,7 +221,7 @@ def type_errors(
     return errors, done.processor_seconds
 
 
-# --- Tier 3: the project's own tests --------------------------------------------------
+# --- Stage 3: the project's own tests -------------------------------------------------
 
 
 def own_test_errors(
@@ -323,7 +323,7 @@ def _tally_errors(counted: Mapping[str, Any], done: processes.Outcome) -> Iterat
         yield f"pytest ended with {done.code}: {done.last_line}"
 
 
-# --- Tier 4: the wheel ----------------------------------------------------------------
+# --- Stage 4: the wheel ---------------------------------------------------------------
 
 
 def is_package(tree: Path) -> bool:

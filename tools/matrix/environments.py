@@ -113,22 +113,22 @@ class Environment:
         """Its interpreter."""
         return self.directory / "bin" / "python"
 
-    def at(self, lane: Path) -> "Environment":
-        """Reach it by a path that is the same for all projects of a lane.
+    def at(self, slot: Path) -> "Environment":
+        """Reach it by a path that is the same for all projects of a slot.
 
-        The same packages then have the same paths in all environments, and what a lane
+        The same packages then have the same paths in all environments, and what a slot
         remembers of them serves the next: types, and bytecode, which Python takes only
         if size and time of the source are those it was compiled from.
 
         Args:
-            lane: Directory that only the caller uses at this time.
+            slot: Directory that only the caller uses at this time.
         """
-        stable = lane / "environment"
+        stable = slot / "environment"
         if self.directory == stable:
             return self
         stable.unlink(missing_ok=True)
         stable.symlink_to(self.directory)
-        return replace(self, directory=stable, bytecode=lane / "bytecode")
+        return replace(self, directory=stable, bytecode=slot / "bytecode")
 
     def run(
         self,
@@ -153,7 +153,7 @@ def clean_variables(environment: Environment) -> dict[str, str]:
     """Make the environment variables that a project's own tools see.
 
     What the caller's shell holds (settings, tokens, paths of Python) must not decide
-    whether a cell passes.
+    whether a combination passes.
 
     Args:
         environment: The virtual environment, which comes first on ``PATH``.

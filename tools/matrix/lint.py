@@ -1,4 +1,4 @@
-"""The first tier of the matrix: what is rendered, and what ruff says of it.
+"""The first stage of the matrix: what is rendered, and what ruff says of it.
 
 Each check returns what is wrong, one line a finding, and nothing where all is well.
 """
@@ -23,7 +23,7 @@ from typing import Any
 import ruff
 import yaml
 
-from tools.memoising_renderer import File, bulk_of
+from tools.memoising_renderer import File, renderer_of
 from tools.template import render, set_times_by_content
 
 # GitHub's ${{ }} is no Jinja, and HTML templates of a site are.
@@ -163,7 +163,7 @@ def copier_errors(
     here = read(tree)
     for name in sorted(copied.keys() | here.keys()):
         if copied.get(name) != here.get(name):
-            yield f"{name}: copier renders it otherwise: the fault is in bulk.py"
+            yield f"{name}: copier renders it otherwise: the fault is in memoising_renderer.py"
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def render_project(
     else:
         try:
             written = _written if is_read_only else None
-            files = bulk_of(template).render(answers, tree, written=written)
+            files = renderer_of(template).render(answers, tree, written=written)
             errors, kinds = file_errors(files), kinds_of(files)
             if is_fresh:
                 errors += copier_errors(tree, template, answers)

@@ -1,9 +1,9 @@
 """A pytest plugin that counts tests, for the matrix.
 
 An exit code does not say how many tests ran: ``os._exit(0)`` in a test, a collection
-that found nothing, or skips all end in 0. The matrix copies this file beside a cell's
+that found nothing, or skips all end in 0. The matrix copies this file beside
 tests and reads the JSON file it writes; a session that dies writes none. It imports
-nothing that is not in every cell's environment.
+nothing that is not in every combination's environment.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""A run of the matrix as one page: every cell and tier, to filter and to look into.
+"""A run of the matrix as one page, with every combination and stage.
 
-It needs no network and no server: style, script and data are in it.
+The page needs no network and no server: style, script and data are in it.
 """
 
 import json
@@ -10,8 +10,8 @@ from typing import Any
 
 import jinja2
 
-from tools.combinations import Cell
-from tools.matrix.report import TIERS, Report, Spent, reproduction
+from tools.combinations import Combination
+from tools.matrix.report import STAGES, Report, Spent, reproduction
 
 # How much of a log the page shows: its end, in characters.
 LONGEST_LOG = 20_000
@@ -20,8 +20,8 @@ TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
 def write_page(
     report: Report,
-    cells: Sequence[Cell],
-    cell_of: Mapping[str, str],
+    combinations: Sequence[Combination],
+    combination_of: Mapping[str, str],
     logs: Path,
     conclusion: str,
 ) -> Path:
@@ -29,22 +29,32 @@ def write_page(
 
     Args:
         report: What was found.
-        cells: The cells of the run.
-        cell_of: By project, the id of its cell.
-        logs: Directory of the logs, by project and tier, where the page is put too.
+        combinations: The combinations of the run.
+        combination_of: By project, the id of its combination.
+        logs: Directory of the logs, by project and stage, where the page is put too.
         conclusion: The run in a line.
 
     Returns:
         The page's path.
     """
-    questions = list(dict.fromkeys(name for cell in cells for name in cell.answers))
+    questions = list(
+        dict.fromkeys(
+            name for combination in combinations for name in combination.answers
+        )
+    )
     data = {
-        "tiers": TIERS,
+        "stages": STAGES,
         "answers": {
-            name: sorted({cell.answers[name] for cell in cells if name in cell.answers})
+            name: sorted(
+                {
+                    combination.answers[name]
+                    for combination in combinations
+                    if name in combination.answers
+                }
+            )
             for name in questions
         },
-        "cells": list(_cells(report, cells, cell_of, logs)),
+        "combinations": list(_combinations(report, combinations, combination_of, logs)),
     }
     # A script ends with the first "</", whatever it is in.
     text = json.dumps(data).replace("</", "<\\/")
@@ -58,35 +68,42 @@ def write_page(
     return path
 
 
-def _cells(
-    report: Report, cells: Sequence[Cell], cell_of: Mapping[str, str], logs: Path
+def _combinations(
+    report: Report,
+    combinations: Sequence[Combination],
+    combination_of: Mapping[str, str],
+    logs: Path,
 ) -> Iterator[dict[str, Any]]:
-    keys: dict[str, list[tuple[str, int]]] = {cell.id: [] for cell in cells}
+    keys: dict[str, list[tuple[str, int]]] = {
+        combination.id: [] for combination in combinations
+    }
     for key in report.findings:
-        keys[cell_of[key[0]]].append(key)
-    for cell in cells:
-        failed = [key for key in keys[cell.id] if report.findings[key]]
+        keys[combination_of[key[0]]].append(key)
+    for combination in combinations:
+        failed = [key for key in keys[combination.id] if report.findings[key]]
         yield {
-            "id": cell.id,
-            "answers": dict(cell.answers),
-            "tiers": {
-                tier: _tier(report, [key for key in keys[cell.id] if key[1] == tier])
-                for tier in TIERS
+            "id": combination.id,
+            "answers": dict(combination.answers),
+            "stages": {
+                stage: _stage(
+                    report, [key for key in keys[combination.id] if key[1] == stage]
+                )
+                for stage in STAGES
             },
             "failures": [
                 {
                     "project": project,
-                    "tier": TIERS[tier],
-                    "findings": report.findings[project, tier],
-                    "log": _end_of(logs / project / f"tier-{tier}.log"),
+                    "stage": STAGES[stage],
+                    "findings": report.findings[project, stage],
+                    "log": _end_of(logs / project / f"stage-{stage}.log"),
                 }
-                for project, tier in failed
+                for project, stage in failed
             ],
-            "command": reproduction(cell.id, {tier for _, tier in failed}),
+            "command": reproduction(combination.id, {stage for _, stage in failed}),
         }
 
 
-def _tier(report: Report, keys: Sequence[tuple[str, int]]) -> dict[str, Any] | None:
+def _stage(report: Report, keys: Sequence[tuple[str, int]]) -> dict[str, Any] | None:
     if not keys:
         return None
     spent = sum((report.spent.get(key, Spent()) for key in keys), Spent())

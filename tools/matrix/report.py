@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 RENDER, TYPES, OWN_TESTS, BUILD = 1, 2, 3, 4
-TIERS = {RENDER: "render", TYPES: "types", OWN_TESTS: "own tests", BUILD: "build"}
+STAGES = {RENDER: "render", TYPES: "types", OWN_TESTS: "own tests", BUILD: "build"}
 SECONDS_BETWEEN_LINES = 15
 LONGEST_FINDING = 240
 MEMORY_INFO = Path("/proc/meminfo")
@@ -83,9 +83,9 @@ class Report:
 
     Attributes:
         display: Where failures are shown, as they come.
-        findings: By project and tier, what is wrong; an empty list is a pass.
-        spent: By project and tier, the time that it took.
-        known: Projects and tiers that passed in an earlier run.
+        findings: By project and stage, what is wrong; an empty list is a pass.
+        spent: By project and stage, the time that it took.
+        known: Projects and stages that passed in an earlier run.
     """
 
     display: Display
@@ -98,69 +98,72 @@ class Report:
         """The findings of what did not pass."""
         return {key: errors for key, errors in self.findings.items() if errors}
 
-    def add(self, project: str, tier: int, errors: list[str], spent: Spent) -> None:
-        """Add the findings of one tier of one project."""
-        key = project, tier
+    def add(self, project: str, stage: int, errors: list[str], spent: Spent) -> None:
+        """Add the findings of one stage of one project."""
+        key = project, stage
         self.findings.setdefault(key, []).extend(errors)
         self.spent[key] = self.spent.get(key, Spent()) + spent
         if errors:
             self.display.line(
-                f"FAIL {project}, tier {tier} {TIERS[tier]}: {shortened(errors[0])}"
+                f"FAIL {project}, stage {stage} {STAGES[stage]}: {shortened(errors[0])}"
             )
 
-    def add_known(self, project: str, tier: int) -> None:
-        """Add a tier that a project passed in an earlier run."""
-        self.findings.setdefault((project, tier), [])
-        self.known.add((project, tier))
+    def add_known(self, project: str, stage: int) -> None:
+        """Add a stage that a project passed in an earlier run."""
+        self.findings.setdefault((project, stage), [])
+        self.known.add((project, stage))
 
 
-def summary(report: Report, cell_of: Mapping[str, str]) -> Iterator[str]:
-    """Say what each tier found and took, and what to run for each cell that failed.
+def summary(report: Report, combination_of: Mapping[str, str]) -> Iterator[str]:
+    """Summarise the stages, and name the command that repeats each failure.
 
     Args:
         report: What was found.
-        cell_of: By project, its cell.
+        combination_of: By project, its combination.
     """
-    cells = len(set(cell_of.values()))
-    for tier, name in TIERS.items():
-        keys = [key for key in report.findings if key[1] == tier]
+    combinations = len(set(combination_of.values()))
+    for stage, name in STAGES.items():
+        keys = [key for key in report.findings if key[1] == stage]
         if keys:
             spent = sum((report.spent.get(key, Spent()) for key in keys), Spent())
             used = spent.processor_seconds
             yield (
-                f"tier {tier} {name:10} {len(keys):4} projects, "
+                f"stage {stage} {name:10} {len(keys):4} projects, "
                 f"{sum(key in report.known for key in keys):4} as before, "
                 f"{sum(bool(report.findings[key]) for key in keys):3} failed, "
                 f"{spent.seconds:7.1f} s, "
-                f"processor {used:7.1f} s, {used / cells:5.2f} s a cell"
+                f"processor {used:7.1f} s, {used / combinations:5.2f} s a combination"
             )
     failures: dict[str, list[tuple[int, str]]] = {}
-    for (project, tier), errors in sorted(report.failures.items()):
-        found = [(tier, error) for error in errors]
-        failures.setdefault(cell_of[project], []).extend(found)
-    for cell, found in failures.items():
-        tier, error = min(found, key=lambda pair: pair[0])
-        yield f"{cell}: {len(found)} findings, first in tier {tier}: {shortened(error)}"
-        yield f"    {reproduction(cell, {tier for tier, _ in found})}"
+    for (project, stage), errors in sorted(report.failures.items()):
+        found = [(stage, error) for error in errors]
+        failures.setdefault(combination_of[project], []).extend(found)
+    for combination, found in failures.items():
+        stage, error = min(found, key=lambda pair: pair[0])
+        yield (
+            f"{combination}: {len(found)} findings, "
+            f"first in stage {stage}: {shortened(error)}"
+        )
+        yield f"    {reproduction(combination, {stage for stage, _ in found})}"
 
 
-def reproduction(cell: str, tiers: Iterable[int]) -> str:
+def reproduction(combination: str, stages: Iterable[int]) -> str:
     """Return the command that repeats what failed, and leaves the project."""
-    numbers = ",".join(map(str, sorted(tiers)))
-    return f"nox -s matrix -- {cell} --tiers {numbers} --keep DIR"
+    numbers = ",".join(map(str, sorted(stages)))
+    return f"nox -s matrix -- {combination} --stages {numbers} --keep DIR"
 
 
-def cost(cells: int, memory: float) -> str:
-    """Say what the run took in all: what it shares is no tier's.
+def cost(combinations: int, memory: float) -> str:
+    """Say what the run took in all: what it shares is no stage's.
 
     Args:
-        cells: How many there were.
+        combinations: How many there were.
         memory: The most that was in use at one time, in bytes.
     """
     mine, others = map(resource.getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN))
     used = mine.ru_utime + mine.ru_stime + others.ru_utime + others.ru_stime
     return (
-        f"processor {used:.0f} s in all, {used / cells:.2f} s a cell, "
+        f"processor {used:.0f} s in all, {used / combinations:.2f} s a combination, "
         f"memory {memory / 2**30:.1f} GiB at most"
     )
 
@@ -202,8 +205,8 @@ def write_findings(report: Report, logs: Path) -> None:
     """Write all that is wrong into one file."""
     logs.mkdir(parents=True, exist_ok=True)
     lines = [
-        f"{project}, tier {tier} {TIERS[tier]}: {error}\n"
-        for (project, tier), errors in sorted(report.failures.items())
+        f"{project}, stage {stage} {STAGES[stage]}: {error}\n"
+        for (project, stage), errors in sorted(report.failures.items())
         for error in errors
     ]
     (logs / "findings.txt").write_text("".join(lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What passed already, so that nothing is checked twice."""
+"""Results of earlier runs: what passed then, from the same files, is not repeated."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 
-from tools.matrix.report import TIERS
+from tools.matrix.report import STAGES
 
 ANSWERS = ".copier-answers.yml"
 NEVER = "never passed"
@@ -20,7 +20,7 @@ JUDGES = (
     *("tools.matrix.result_cache", "tools.matrix.fork_server.client"),
     *("tools.matrix.fork_server.proxy", "tools.matrix.fork_server.server"),
 )
-# Those that decide what a project is, and what the first tier says of its files.
+# Those that decide what a project is, and what the first stage says of its files.
 RENDERERS = (
     *("python_patterns.render", "tools.combinations", "tools.memoising_renderer"),
     *("tools.template", "tools.matrix.lint"),
@@ -75,7 +75,7 @@ class State:
     """All that decides whether a project passes.
 
     Attributes:
-        versions: Stands for the versions that it is checked with; see ``Passed``.
+        versions: Stands for the versions that it is checked with; see ``ResultCache``.
         tools: Hash of the code of the checks, and of the versions of what it uses.
         files: Hashes of its files, by name.
     """
@@ -102,10 +102,10 @@ class State:
         )
 
 
-class Passed:
-    """The tiers that projects passed before, kept in a directory.
+class ResultCache:
+    """The stages that projects passed before, kept in a directory.
 
-    A tier is known by everything that decides about it: the project's files, or the
+    A stage is known by everything that decides about it: the project's files, or the
     template and answers that it is rendered from, which
     also declare its environment (packages are taken as of one day), the version of
     Python, the code of the checks, and the versions of what that uses.
@@ -115,7 +115,7 @@ class Passed:
         """Open the store.
 
         Args:
-            directory: Holds one empty file for each tier that was passed, and one for
+            directory: Holds one empty file for each stage that was passed, and one for
                 each project as it was then.
             versions: Stands for the version of Python and the choice of libraries that
                 projects are checked with.
@@ -142,17 +142,19 @@ class Passed:
         text = [self.versions, tools, _template(template), dict(answers), is_fresh]
         return hashlib.sha256(json.dumps(text, sort_keys=True).encode()).hexdigest()
 
-    def tiers(self, name: str | None) -> set[int]:
-        """Return the tiers that were passed by what has this name.
+    def stages(self, name: str | None) -> set[int]:
+        """Return the stages that were passed by what has this name.
 
         Args:
             name: That of a state, or of a source; what has none never passed.
         """
-        return {tier for tier in TIERS if (self.directory / f"{name}.{tier}").exists()}
+        return {
+            stage for stage in STAGES if (self.directory / f"{name}.{stage}").exists()
+        }
 
-    def add(self, name: str, tier: int) -> None:
-        """Remember that what has this name passed a tier."""
-        (self.directory / f"{name}.{tier}").touch()
+    def add(self, name: str, stage: int) -> None:
+        """Remember that what has this name passed a stage."""
+        (self.directory / f"{name}.{stage}").touch()
 
     def last(self, project: str) -> State | None:
         """Return the state in which a project passed last."""

