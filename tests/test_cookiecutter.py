@@ -20,11 +20,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_cookies.plugin import Cookies
 
+from repositories import commit, git
 from test_questions import REFUSED_NAMES
 from tools import cookiecutter_family
 from tools.combinations import load_config
 from tools.memoising_renderer import renderer_of
-from tools.template import FAMILY_ROOT, copy_template, family_template, render
+from tools.template import (
+    FAMILY_ROOT,
+    check_out,
+    copy_template,
+    family_template,
+    render,
+)
 
 # Cookiecutter removes what a hook refused with an argument that Python deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:.*onerror:DeprecationWarning")
@@ -67,26 +74,10 @@ IDENTITIES: list[dict[str, str]] = [
 type Files = dict[str, tuple[int, bytes]]
 
 
-def git(*words: str | Path, directory: Path) -> str:
-    command = ("git", "-c", "user.name=T", "-c", "user.email=t@example.com", *words)
-    ended = subprocess.run(
-        command, cwd=directory, check=True, capture_output=True, text=True
-    )
-    return ended.stdout
-
-
-def commit(directory: Path, tag: str | None = None) -> None:
-    git("init", "--quiet", directory=directory)
-    git("add", "--all", directory=directory)
-    git("commit", "--quiet", "--message", "Change", directory=directory)
-    if tag:
-        git("tag", tag, directory=directory)
-
-
 def repository(directory: Path) -> Path:
     """Make a repository of the family as it is in the working tree."""
     copy_template(FAMILY_ROOT, directory)
-    commit(directory, "v1.0.0")
+    commit(directory, tag="v1.0.0")
     return directory
 
 
@@ -99,7 +90,7 @@ def compile_from(
     chosen = [known[each] if isinstance(each, str) else each for each in variants]
     origin = cookiecutter_family.find_origin(root, None, "HEAD")
     with tempfile.TemporaryDirectory() as directory:
-        template = cookiecutter_family.check_out(root, "HEAD", Path(directory))
+        template = check_out(root, "HEAD", Path(directory))
         for _ in cookiecutter_family.compile_family(template, chosen, origin, output):
             pass
     return output
@@ -451,7 +442,7 @@ def test_copier_updates_what_cookiecutter_made(
     copier.run_update(str(project), defaults=True, overwrite=True, quiet=True)
 
     after = files(project)
-    assert git("ls-files", "--unmerged", directory=project) == ""
+    assert git(project, "ls-files", "--unmerged") == ""
     assert NEWS in after["README.md"][1].decode()
     for name in edited:
         assert after[name][1].endswith(b"\n# My own line.\n")
@@ -554,8 +545,8 @@ def test_releases_are_commits_of_one_branch(
         monkeypatch.setenv(f"GIT_{variable}_NAME", "T")
         monkeypatch.setenv(f"GIT_{variable}_EMAIL", "t@example.com")
     bare, clone = tmp_path / "bare.git", tmp_path / "clone"
-    git("clone", "--quiet", "--bare", root, bare, directory=tmp_path)
-    git("clone", "--quiet", bare, clone, directory=tmp_path)
+    git(tmp_path, "clone", "--quiet", "--bare", str(root), str(bare))
+    git(tmp_path, "clone", "--quiet", str(bare), str(clone))
     (clone / ".ci").mkdir()
     shutil.copy(FAMILY_ROOT / ".ci" / "publish", clone / ".ci")
     shutil.copytree(small, clone / "dist" / "cookiecutter")
@@ -564,7 +555,7 @@ def test_releases_are_commits_of_one_branch(
     (clone / "dist" / "cookiecutter" / "README.md").write_text("Second.\n", "utf-8")
     subprocess.run([clone / ".ci" / "publish"], check=True, capture_output=True)
 
-    log = git("log", "--format=%s", "cookiecutter", directory=bare)
+    log = git(bare, "log", "--format=%s", "cookiecutter")
     assert log.splitlines() == ["Compile v1.0.0", "Compile v1.0.0"]
     options = ("--checkout", "cookiecutter", "--directory", "api-small", "--no-input")
     run("cookiecutter", f"file://{bare}", *options, home=tmp_path).check_returncode()

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from repositories import commit
 from tools.combinations import Question, find_combinations, load_questions, settle
 from tools.records import Record, records, shape
 from tools.template import FAMILY_ROOT, copy_template, render
@@ -24,7 +24,6 @@ QUESTIONS = load_questions(FAMILY_ROOT)
 SHAPE = shape()
 COMBINATIONS = find_combinations(FAMILY_ROOT)
 COPIER = Path(sys.executable).parent / "copier"
-GIT = shutil.which("git") or "git"
 VARIANTS = sorted((FAMILY_ROOT / "variants").glob("*.yml"))
 # Each line: a context, what is recommended for it, and the sentences of the
 # requirements that say so. A2: API → FastAPI; site, admin → Django; simple, learning →
@@ -403,23 +402,9 @@ def test_the_record_is_in_the_project(tmp_path: Path) -> None:
     assert not (small / "docs").exists()
 
 
-def git(project: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-    subprocess.run(
-        [GIT, *identity, *arguments],
-        cwd=project,
-        check=True,
-        capture_output=True,
-        env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull},
-    )
-
-
 def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
     family = copy_template(FAMILY_ROOT, tmp_path / "family")
-    git(family, "init", "--quiet")
-    git(family, "add", "--all")
-    git(family, "commit", "--quiet", "--message", "Begin")
-    git(family, "tag", "v1.0.0")
+    commit(family, tag="v1.0.0")
     project = tmp_path / "project"
     copied = subprocess.run(
         [COPIER, "copy", "--defaults", str(family), str(project)],
@@ -429,9 +414,7 @@ def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
     )
     assert "What is left open, most important first" in copied.stderr
     assert "SQLite lets" in copied.stderr
-    git(project, "init", "--quiet")
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "--message", "Begin")
+    commit(project)
     record = (project / "docs" / "decisions.md").read_text("utf-8")
     command = "uvx --from TEMPLATE patterns grow database=postgresql"
     assert f"`{command}`" in record

@@ -11,7 +11,7 @@ import jinja2
 import pytest
 
 from tools.matrix.lint import copier_errors
-from tools.memoising_renderer import MemoisingRenderer, File, renderer_of
+from tools.memoising_renderer import File, MemoisingRenderer, renderer_of
 from tools.template import FAMILY_ROOT, family_template, render
 
 VARIANTS = sorted(path.stem for path in (FAMILY_ROOT / "variants").glob("*.yml"))
@@ -155,8 +155,12 @@ def test_variants_are_as_copier_renders_them(variant: str, tmp_path: Path) -> No
 def test_files_of_projects_that_nobody_changes_are_shared(tmp_path: Path) -> None:
     written: dict[File, str] = {}
     first, second, own = (tmp_path / name for name in ("first", "second", "own"))
-    renderer_of(family_template()).render({"preset": "api-large"}, first, written=written)
-    renderer_of(family_template()).render({"preset": "api-medium"}, second, written=written)
+    renderer_of(family_template()).render(
+        {"preset": "api-large"}, first, written=written
+    )
+    renderer_of(family_template()).render(
+        {"preset": "api-medium"}, second, written=written
+    )
     renderer_of(family_template()).render({"preset": "api-medium"}, own)
 
     assert (first / ".editorconfig").samefile(second / ".editorconfig")

@@ -13,13 +13,10 @@ copier gives for the shortest names, byte by byte.
 
 import argparse
 import glob
-import io
 import json
 import re
 import shutil
-import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,8 +28,10 @@ import jinja2.meta
 import yaml
 from rich.console import Console
 
+from python_patterns import git
+from python_patterns.git import GitError
 from tools.combinations import SelectionError, find_combinations, load_config, select
-from tools.template import FAMILY_ROOT, TEMPLATE_PARTS, render
+from tools.template import FAMILY_ROOT, TEMPLATE_PARTS, check_out, render
 
 OUTPUT = FAMILY_ROOT / "dist" / "cookiecutter"
 SETTINGS = "cookiecutter.json"
@@ -458,20 +457,6 @@ def _write_json(path: Path, value: object) -> None:
 # --- The family -----------------------------------------------------------------------
 
 
-def _git(root: Path, *arguments: str) -> bytes:
-    """Run git and return what it writes.
-
-    Raises:
-        FamilyError: It fails.
-    """
-    command = ["git", "-C", str(root), *arguments]
-    ended = subprocess.run(command, capture_output=True, check=False)
-    if ended.returncode:
-        reason = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise FamilyError(f"git {arguments[0]} failed in {root}: {' '.join(reason)}")
-    return ended.stdout
-
-
 def find_origin(root: Path, source: str | None, ref: str) -> Origin:
     """Find what ``copier update`` needs to know.
 
@@ -482,26 +467,17 @@ def find_origin(root: Path, source: str | None, ref: str) -> Origin:
         ref: A tag, branch or commit.
 
     Raises:
-        FamilyError: There is no such version, or no repository.
+        GitError: There is no such version, or no repository.
     """
-    version = _git(root, "describe", "--tags", "--always", f"{ref}^{{commit}}")
-    if source is None and "origin" in _git(root, "remote").decode().split():
-        source = _git(root, "remote", "get-url", "origin").decode().strip()
+    version = git.run(
+        *("describe", "--tags", "--always", f"{ref}^{{commit}}"), directory=root
+    )
+    if (
+        source is None
+        and "origin" in git.run("remote", directory=root).decode().split()
+    ):
+        source = git.run("remote", "get-url", "origin", directory=root).decode().strip()
     return Origin(source or str(root.resolve()), version.decode().strip())
-
-
-def check_out(root: Path, ref: str, destination: Path) -> Path:
-    """Write the parts of the template as they are in a version.
-
-    Raises:
-        FamilyError: There is no such version, or no repository.
-    """
-    there = _git(root, "ls-tree", "--name-only", ref).decode().splitlines()
-    parts = [part for part in TEMPLATE_PARTS if part in there]
-    archive = io.BytesIO(_git(root, "archive", "--format=tar", ref, *parts))
-    with tarfile.open(fileobj=archive) as tar:
-        tar.extractall(destination, filter="data")
-    return destination
 
 
 def compile_family(
@@ -567,7 +543,8 @@ def main(words: Sequence[str] | None = None) -> int:
     root, ref, output = FAMILY_ROOT, arguments.ref, arguments.output
     try:
         origin = find_origin(root, arguments.source, ref)
-        if ref == "HEAD" and _git(root, "status", "--porcelain", "--", *TEMPLATE_PARTS):
+        changed = ("status", "--porcelain", "--", *TEMPLATE_PARTS)
+        if ref == "HEAD" and git.run(*changed, directory=root):
             console.print("What is not committed is not compiled.")
         with tempfile.TemporaryDirectory(prefix="python-patterns-family-") as scratch:
             template = check_out(root, ref, Path(scratch))
@@ -576,7 +553,7 @@ def main(words: Sequence[str] | None = None) -> int:
             compiled = compile_family(template, variants, origin, output)
             for variant, count, seconds in compiled:
                 console.print(f"{variant.name}: {count} files, {seconds:.1f} s")
-    except (FamilyError, SelectionError) as error:
+    except (FamilyError, GitError, SelectionError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     console.print(f"{len(variants)} templates of {origin.ref} in {output}")

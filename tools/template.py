@@ -2,8 +2,10 @@
 
 import atexit
 import hashlib
+import io
 import os
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -12,6 +14,7 @@ from typing import Any
 
 from plumbum import local
 
+from python_patterns import git
 from python_patterns import render as renderer
 
 FAMILY_ROOT = Path(__file__).resolve().parents[1]
@@ -45,6 +48,25 @@ def copy_template(root: Path, destination: Path) -> Path:
     for part in TEMPLATE_PARTS:
         if (root / part).is_dir():
             shutil.copytree(root / part, destination / part)
+    return destination
+
+
+def check_out(root: Path, ref: str, destination: Path) -> Path:
+    """Write the parts of a template family as they are in a version.
+
+    Args:
+        root: A clone of the family.
+        ref: A tag, branch or commit.
+        destination: Directory to write to.
+
+    Raises:
+        GitError: There is no such version, or no repository.
+    """
+    there = git.run("ls-tree", "--name-only", ref, directory=root).decode().splitlines()
+    parts = [part for part in TEMPLATE_PARTS if part in there]
+    archive = git.run("archive", "--format=tar", ref, *parts, directory=root)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(destination, filter="data")
     return destination
 
 

@@ -1,11 +1,15 @@
-"""Git as a store of files and a merger of trees: no work tree, hook or signature."""
+"""Git: the one place that runs it, and a store of files and a merger of trees.
+
+Commands run without hooks and signatures, and without the variables of a git that
+calls, such as one that runs a hook: they would lead to its repository.
+"""
 
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +27,11 @@ SETTINGS = (
     *("-c", "merge.renameLimit=20000", "-c", "diff.renameLimit=20000"),
 )
 OLDEST = (2, 38)
+# Variables with which a git tells the programs that it runs about its repository.
+POINTING = re.compile(
+    "GIT_((IMPLICIT_)?WORK_TREE|DIR|COMMON_DIR|NAMESPACE|PREFIX|INDEX_FILE|GRAFT_FILE"
+    "|SHALLOW_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES)"
+)
 WHO = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -78,13 +87,43 @@ class Merged:
     conflicts: Sequence[Conflict]
 
 
-def clean_variables() -> dict[str, str]:
+def _variables() -> dict[str, str]:
     """Return the environment without what would point git to another repository."""
-    pointing = re.compile(
-        "GIT_(DIR|WORK_TREE|INDEX_FILE|PREFIX|OBJECT_DIRECTORY|COMMON_DIR|NAMESPACE)"
-    )
-    kept = {key: val for key, val in os.environ.items() if not pointing.fullmatch(key)}
+    kept = {key: val for key, val in os.environ.items() if not POINTING.fullmatch(key)}
     return {**kept, **WHO, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+
+
+def run(
+    *words: str,
+    directory: Path,
+    stdin: bytes = b"",
+    codes: Iterable[int] = (0,),
+    variables: Mapping[str, str] | None = None,
+) -> bytes:
+    """Run git and return its output.
+
+    Args:
+        words: The command and its arguments.
+        directory: Where it runs.
+        stdin: Its standard input.
+        codes: The exit codes that are no error.
+        variables: Added to its environment.
+
+    Raises:
+        GitError: It exits with another code.
+    """
+    done = subprocess.run(
+        (GIT, *SETTINGS, *words),
+        cwd=directory,
+        env={**_variables(), **(variables or {})},
+        input=stdin,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode not in codes:
+        said = " ".join(done.stderr.decode(errors="replace").split()) or "no reason"
+        raise GitError(f"git {words[0]} failed in {directory}: {said}")
+    return done.stdout
 
 
 @dataclass
@@ -110,19 +149,19 @@ class Repository:
         index: Path | None = None,
         directory: Path | None = None,
     ) -> bytes:
-        """Run git and return its output.
+        """Run git in the project and return its output; see ``run``.
 
         Args:
             words: The command and its arguments.
-            stdin: What it reads.
+            stdin: Its standard input.
             codes: The exit codes that are no error.
             index: An index other than the repository's own.
             directory: Where it runs, instead of in the project.
 
         Raises:
-            GitError: It ends with another code.
+            GitError: It exits with another code.
         """
-        variables = clean_variables()
+        variables = {}
         if directory:
             variables["GIT_DIR"] = str(self.git_directory)
         if index:
@@ -132,18 +171,13 @@ class Repository:
             objects.mkdir(exist_ok=True)
             variables["GIT_OBJECT_DIRECTORY"] = str(objects)
             variables["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(self._objects)
-        done = subprocess.run(
-            (GIT, *SETTINGS, *words),
-            cwd=directory or self.project,
-            env=variables,
-            input=stdin,
-            capture_output=True,
-            check=False,
+        return run(
+            *words,
+            directory=directory or self.project,
+            stdin=stdin,
+            codes=codes,
+            variables=variables,
         )
-        if done.returncode not in codes:
-            said = done.stderr.decode(errors="replace").strip() or "no reason"
-            raise GitError(f"git {words[0]}: {said}")
-        return done.stdout
 
     def line(self, *words: str) -> str:
         """Run git and return its one line."""
@@ -342,11 +376,9 @@ def _mode(path: Path) -> str:
 
 
 def is_new_enough() -> bool:
-    """Say whether there is a git that can merge trees."""
+    """Return whether there is a git that can merge trees."""
     try:
-        said = subprocess.run(
-            (GIT, "--version"), capture_output=True, check=True, text=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
+        said = run("--version", directory=Path()).decode()
+    except (OSError, GitError):
         return False
     return tuple(map(int, re.findall(r"\d+", said)[:2])) >= OLDEST

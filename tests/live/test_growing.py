@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from python_patterns.git import GIT
+from repositories import commit, git
 from tools import live
 from tools.combinations import Combination, find_combinations, sample
 from tools.grow_pairs import edits, pairs
@@ -224,13 +224,10 @@ def test_an_update_keeps_every_edit(
 
 def test_killed_at_any_moment_it_is_as_before_or_as_after(tmp_path: Path) -> None:
     template = copy_template(FAMILY_ROOT, tmp_path / "family")
-    git(template, "init", "-q")
-    commit(template)
-    git(template, "tag", "v1")
+    commit(template, tag="v1")
     project = tmp_path / "project"
     run = (sys.executable, "-m", "copier", "copy", "-q", "--defaults")
     subprocess.run((*run, str(template), str(project)), check=True)
-    git(project, "init", "-q")
     commit(project)
     edits.edit(project)
     commit(project)
@@ -261,22 +258,6 @@ def test_killed_at_any_moment_it_is_as_before_or_as_after(tmp_path: Path) -> Non
         assert git(project, "ls-files", "--others", "--exclude-standard") == ""
         seen.append(bool(status))
     assert False in seen
-
-
-def git(directory: Path, *words: str) -> str:
-    settings = ("-c", "user.name=A", "-c", "user.email=a@example.com")
-    return subprocess.run(
-        (GIT, *settings, *words),
-        cwd=directory,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-
-
-def commit(directory: Path) -> None:
-    git(directory, "add", "--all")
-    git(directory, "-c", "commit.gpgSign=false", "commit", "-q", "-m", "Work")
 
 
 # --- Pairs ----------------------------------------------------------------------------

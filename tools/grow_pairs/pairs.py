@@ -11,7 +11,8 @@ from pathlib import Path
 
 import ruff
 
-from python_patterns.git import GIT, Repository, Tree
+from python_patterns import git
+from python_patterns.git import Repository, Tree
 from python_patterns.grow.modules import defined, module_of
 from python_patterns.grow.plan import Merger, Plan
 from tools.combinations import Combination, find_combinations, select
@@ -184,7 +185,7 @@ class Workbench:
         self.home = scratch / "repository"
         self.home.mkdir(parents=True)
         self.renderer = MemoisingRenderer(FAMILY_ROOT)
-        subprocess.run((GIT, "init", "-q"), cwd=self.home, check=True)
+        git.run("init", "-q", directory=self.home)
         self.repository = Repository(self.home, scratch)
         self.rendered = cache(self._rendered)
 

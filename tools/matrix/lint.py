@@ -163,7 +163,7 @@ def copier_errors(
     here = read(tree)
     for name in sorted(copied.keys() | here.keys()):
         if copied.get(name) != here.get(name):
-            yield f"{name}: copier renders it otherwise: the fault is in memoising_renderer.py"
+            yield f"{name}: copier renders it otherwise; see memoising_renderer.py"
 
 
 @dataclass(frozen=True)
