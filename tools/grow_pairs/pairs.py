@@ -1,6 +1,5 @@
 """Pairs of answers, and what becomes of a project that grows from one to the other."""
 
-import ast
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from python_patterns import git
 from python_patterns.git import Repository, Tree
 from python_patterns.grow.modules import defined, module_of
 from python_patterns.grow.plan import Merger, Plan
+from python_patterns.imports import imports
 from tools.combinations import Combination, find_combinations, select
 from tools.grow_pairs import edits
 from tools.matrix.report import OWN_TESTS, RENDER, TYPES, Display, Report
@@ -292,27 +292,18 @@ def _missing_imports(directory: Path) -> Iterator[str]:
     modules = {module_of(path): path for path in texts}
     tops = {str(module).partition(".")[0] for module in modules if module}
     for path, text in texts.items():
-        for node in ast.walk(ast.parse(text)):
-            if not isinstance(node, ast.ImportFrom) or not node.module:
+        for _, one in imports(text):
+            if not one.name or one.top not in tops:
                 continue
-            if node.level or node.module.partition(".")[0] not in tops:
-                continue
-            source = modules.get(node.module)
+            source = modules.get(one.module)
             known = _known(texts[source]) if source else set()
-            for alias in node.names:
-                is_module = f"{node.module}.{alias.name}" in modules
-                if not is_module and alias.name not in {*known, "*"}:
-                    yield f"{path}: {node.module} has no {alias.name}"
+            is_module = f"{one.module}.{one.name}" in modules
+            if not is_module and one.name not in {*known, "*"}:
+                yield f"{path}: {one.module} has no {one.name}"
 
 
 def _known(text: str) -> set[str]:
-    imported = {
-        alias.asname or alias.name
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    return defined(text) | imported
+    return defined(text) | {one.bound for _, one in imports(text)}
 
 
 @cache

@@ -3,7 +3,6 @@
 Each check returns what is wrong, one line a finding, and nothing where all is well.
 """
 
-import ast
 import configparser
 import hashlib
 import json
@@ -23,6 +22,7 @@ import uv
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from python_patterns.imports import imports
 from tools import processes
 from tools.matrix import outcomes
 from tools.matrix.environments import (
@@ -43,14 +43,6 @@ TESTS = re.compile(r"(^|/)(tests/|test_[^/]*\.py$|conftest\.py$)")
 
 
 # --- Stage 2: imports and types -------------------------------------------------------
-
-
-def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.lineno, node.module
 
 
 def _has_lower_bound(requirement: Requirement) -> bool:
@@ -79,9 +71,9 @@ def declaration_errors(
     for path in sorted([*tree.rglob("*.py"), *tree.rglob("*.pyi")]):
         name = path.relative_to(tree).as_posix()
         allowed = needs.names(dev=bool(TESTS.search(name)))
-        for line, module in _imports(ast.parse(path.read_bytes())):
-            top = module.partition(".")[0]
-            if top in own or top in sys.stdlib_module_names:
+        tops = {(line, one.top) for line, one in imports(path.read_bytes())}
+        for line, top in sorted(tops):
+            if not top or top in own or top in sys.stdlib_module_names:
                 continue
             found = {canonicalize_name(text) for text in providers.get(top, ())}
             if not found & allowed:

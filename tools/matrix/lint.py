@@ -3,7 +3,6 @@
 Each check returns what is wrong, one line a finding, and nothing where all is well.
 """
 
-import ast
 import functools
 import hashlib
 import json
@@ -23,6 +22,7 @@ from typing import Any
 import ruff
 import yaml
 
+from python_patterns.imports import imports
 from tools.memoising_renderer import File, renderer_of
 from tools.template import render, set_times_by_content
 
@@ -62,21 +62,10 @@ def read(tree: Path) -> Files:
 @functools.cache
 def _imports(text: str) -> frozenset[str]:
     """List what a module imports, with the names that it takes from there."""
-    found: set[str] = set()
-    for node in _statements(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(found)
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk through statements only: expressions are most of a module."""
-    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-        for statement in getattr(node, name, ()):
-            yield statement
-            yield from _statements(statement)
+    return frozenset(
+        ".".join(filter(None, (one.module.lstrip("."), one.name)))
+        for _, one in imports(text)
+    )
 
 
 @functools.cache

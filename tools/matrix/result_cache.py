@@ -15,10 +15,10 @@ ANSWERS = ".copier-answers.yml"
 NEVER = "never passed"
 # The modules that decide what passes; those that draw, measure or choose do not.
 JUDGES = (
-    *("tools.processes", "tools.servers", "tools.matrix.checks"),
-    *("tools.matrix.environments", "tools.matrix.outcomes", "tools.matrix.run"),
-    *("tools.matrix.result_cache", "tools.matrix.fork_server.client"),
-    *("tools.matrix.fork_server.proxy", "tools.matrix.fork_server.server"),
+    *("python_patterns.imports", "tools.processes", "tools.servers"),
+    *("tools.matrix.checks", "tools.matrix.environments", "tools.matrix.outcomes"),
+    *("tools.matrix.result_cache", "tools.matrix.run"),
+    *(f"tools.matrix.fork_server.{name}" for name in ("client", "proxy", "server")),
 )
 # Those that decide what a project is, and what the first stage says of its files.
 RENDERERS = (

@@ -17,13 +17,10 @@ import ruff
 
 from python_patterns.git import Conflict, Entry, Merged, Repository, Tree
 from python_patterns.grow.imports import (
-    Imported,
     Rewriting,
     block,
-    bound_name,
     has_same_comments,
     import_line,
-    imported,
     merged_block,
     with_block,
 )
@@ -37,6 +34,7 @@ from python_patterns.grow.modules import (
 from python_patterns.grow.moves import Moves
 from python_patterns.grow.splits import Change, applied, changes, goes_apart, split
 from python_patterns.grow.waits import Turned
+from python_patterns.imports import Imported, imported
 
 # How much of a file must be the same for it to be the same file, in percent.
 SIMILAR = 30
@@ -434,12 +432,12 @@ class Merger:
             module = parse(self._rewritten(text, source))
             for statement in module.body if module else ():
                 for one in imported(statement):
-                    if bound_name(one) == name:
+                    if one.bound == name:
                         return one
             if name in defined(text):
                 home = self.modules.home(source, name)
                 if home and home != path:
-                    return module_of(home) or "", name, None
+                    return Imported(module_of(home) or "", name, None)
         return None
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from python_patterns.grow.imports import block, bound_name, has_same_comments
+from python_patterns.grow.imports import block, has_same_comments
 from python_patterns.grow.modules import (
     Modules,
     Piece,
@@ -144,7 +144,7 @@ def _are_imports_used(old: str, own: str, found: Sequence[Change]) -> bool:
         return before is after
     words = set(re.findall(r"\w+", "".join(change.own for change in found)))
     return has_same_comments(old, before, own, after) and all(
-        bound_name(one) in words for one in after.names - before.names
+        one.bound in words for one in after.names - before.names
     )
 
 

@@ -1,6 +1,5 @@
 """Start a fork server, and run programs with it."""
 
-import ast
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from python_patterns.imports import imports
 from tools import processes
 from tools.matrix.fork_server import proxy, server
 
@@ -39,14 +39,13 @@ def libraries(tree: Path, providers: Mapping[str, Sequence[str]]) -> list[str]:
     found: set[str] = set()
     for path in tree.rglob("*.py"):
         try:
-            module = ast.parse(path.read_bytes())
+            found |= {
+                one.module
+                for _, one in imports(path.read_bytes())
+                if not one.is_relative
+            }
         except SyntaxError:
             continue  # a finding of its own
-        for node in ast.walk(module):
-            if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-                found.add(node.module)
     found |= {*TOOLS, *SERVERS}
     return sorted(
         name
