@@ -190,7 +190,7 @@ def test_tests_that_are_forked_are_counted(
     text = f"def test_one() -> None:\n    {body}\n"
     (tmp_path / "test_one.py").write_text(text, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    place, log = tmp_path / "tally", tmp_path / "log"
+    place, log = tmp_path / "outcomes", tmp_path / "log"
     errors, used = checks.own_test_errors(
         tmp_path, environment(forking), {}, place, log
     )
@@ -231,7 +231,7 @@ def test_a_warning_at_import_is_seen_where_libraries_are_loaded(tmp_path: Path) 
     variables = {**VARIABLES, "PYTHONPATH": str(tmp_path)}
     log = tmp_path / "log"
     with client.start(Path(sys.executable), ["library"], variables, log) as forking:
-        place = tmp_path / "tally"
+        place = tmp_path / "outcomes"
         assert (
             checks.own_test_errors(tmp_path, environment(forking), {}, place, log)[0]
             == []

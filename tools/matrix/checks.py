@@ -12,7 +12,7 @@ import shutil
 import sys
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -223,13 +223,13 @@ def own_test_errors(
     directory: Path,
     log: Path,
 ) -> tuple[list[str], float]:
-    """Run the project's own tests, and count them.
+    """Run the project's own tests, and check that each ran and passed.
 
     Args:
         tree: The project's directory.
         environment: The project's environment.
         variables: URLs of servers and the like.
-        directory: An empty or missing directory for the counting plugin.
+        directory: An empty or missing directory for the plugin and its result.
         log: File for pytest's output.
 
     Returns:
@@ -239,7 +239,7 @@ def own_test_errors(
     directory.mkdir(parents=True)
     # Alone in its directory: beside the family's other modules it would make them
     # importable for the project.
-    plugin = directory / "python_patterns_tally.py"
+    plugin = directory / "python_patterns_outcomes.py"
     shutil.copy(outcomes.__file__, plugin)
     result = directory / "outcomes.json"
     project = _project_variables(tree, environment)
@@ -266,8 +266,8 @@ def own_test_errors(
     if not result.is_file():
         message = f"the tests died with {done.code}: {done.last_line}"
         return [message], done.processor_seconds
-    counted = json.loads(result.read_text("utf-8"))
-    return list(_tally_errors(counted, done)), done.processor_seconds
+    found = json.loads(result.read_text("utf-8"))
+    return _outcome_errors(found, done), done.processor_seconds
 
 
 def loading_errors(
@@ -295,24 +295,20 @@ def loading_errors(
     return [f"tests: {(errors or [done.last_line])[-1]}"], done.processor_seconds
 
 
-def _tally_errors(counted: Mapping[str, Any], done: processes.Outcome) -> Iterator[str]:
-    reasons: Mapping[str, str] = counted["reasons"]
-    outcomes: Mapping[str, str] = counted["outcomes"]
-    bad = 0
-    for test, outcome in outcomes.items():
-        expected = any(part in test for part in EXPECTED_SKIPS)
-        if outcome == "failed" or (outcome == "skipped" and not expected):
-            bad += 1
-            yield f"{test} {outcome}: {reasons.get(test, '')}"
-    missing = [test for test in counted["collected"] if test not in outcomes]
-    for test in (*missing, *counted["deselected"]):
-        bad += 1
-        yield f"{test} did not run"
-    if not counted["collected"]:
-        bad += 1
-        yield "no test was found"
-    if done.code != 0 and not bad:
-        yield f"pytest ended with {done.code}: {done.last_line}"
+def _outcome_errors(found: Mapping[str, Any], done: processes.Outcome) -> list[str]:
+    errors = [
+        f"{test} {outcome}: {reason}"
+        for test, outcome, reason in found["not_passed"]
+        if outcome == "failed" or not any(part in test for part in EXPECTED_SKIPS)
+    ]
+    ran = set(found["ran"])
+    missing = [test for test in found["collected"] if test not in ran]
+    errors += [f"{test} did not run" for test in (*missing, *found["deselected"])]
+    if not found["collected"]:
+        errors.append("no test was found")
+    if done.code != 0 and not errors:
+        errors.append(f"pytest ended with {done.code}: {done.last_line}")
+    return errors
 
 
 # --- Stage 4: the wheel ---------------------------------------------------------------

@@ -321,7 +321,7 @@ class _Check:
         if stage == OWN_TESTS:
             urls = self.running.variables(self.needs, self.slot)
             return checks.own_test_errors(
-                tree, environment, urls, scratch / "tally", log
+                tree, environment, urls, scratch / "outcomes", log
             )
         return checks.wheel_errors(tree, environment, scratch / "wheel", log)
 
