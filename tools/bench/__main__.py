@@ -6,12 +6,14 @@ Times depend on the machine, ratios hardly: A and B take turns, and the two valu
 round are compared. A ratio beyond its limit is shown as such and fails nothing: a busy
 machine would be enough for that. The projects are what the default answers give for
 each framework, each in an environment of its own declarations, against the application
-of ``bare/`` in the same one.
+of ``baselines/`` in the same one. Requests are sent by wrk, which has to be on
+``PATH``.
 """
 
 import argparse
-import asyncio
+import http.client
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -19,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,8 +34,9 @@ from tools import crash, live, servers
 from tools.combinations import load_config
 from tools.template import FAMILY_ROOT, copy_template, render
 
-BARE = Path(__file__).with_name("bare")
+BASELINES = Path(__file__).with_name("baselines")
 CONNECTIONS = 8
+WRK = shutil.which("wrk")
 
 # Three users with 200 products.
 FILL = """
@@ -61,7 +64,7 @@ class Framework:
     Attributes:
         name: As the answer.
         made_of: The modules of its frameworks, to import.
-        server: Serves the bare application.
+        server: Serves the baseline.
         concurrency: As the answer.
         users: The table of users, and what is stored in it.
         products: The table of products, and what is stored in it.
@@ -126,10 +129,10 @@ class Rounds:
     slow: int = 7
     fast: int = 11
     load: int = 7
-    load_seconds: float = 2.0
+    load_seconds: int = 2
 
 
-QUICK = Rounds(slow=3, fast=5, load=3, load_seconds=1.0)
+QUICK = Rounds(slow=3, fast=5, load=3, load_seconds=1)
 
 
 @dataclass(frozen=True)
@@ -259,11 +262,11 @@ def measure_generation(scratch: Path, rounds: Rounds) -> Iterator[Comparison]:
 def make_projects(
     framework: Framework, scratch: Path
 ) -> tuple[live.Project, live.Project]:
-    """Make a framework's project with a filled database, and the bare one beside it.
+    """Make a framework's project with a filled database, and the baseline beside it.
 
     Returns:
         The project, and one that has its environment and its database but
-        serves the bare application.
+        serves the baseline.
     """
     answers = {"framework": framework.name, "concurrency": framework.concurrency}
     tree = render(answers, scratch / "project")
@@ -276,17 +279,17 @@ def make_projects(
     project.prepare()
     project.run(("python", "-c", FILL, framework.users, framework.products))
 
-    directory = scratch / "bare"
+    directory = scratch / "baseline"
     directory.mkdir()
-    shutil.copy(BARE / f"{framework.name}_app.py", directory)
-    bare = replace(
+    shutil.copy(BASELINES / f"{framework.name}_app.py", directory)
+    baseline = replace(
         project,
         tree=directory,
         variables={**project.variables, "PYTHONPATH": str(directory)},
         commands=replace(project.commands, server=framework.server),
-        logs=scratch / "bare-logs",
+        logs=scratch / "baseline-logs",
     )
-    return project, bare
+    return project, baseline
 
 
 def in_production(project: live.Project) -> live.Project:
@@ -295,7 +298,7 @@ def in_production(project: live.Project) -> live.Project:
 
 
 def measure_imports(
-    framework: Framework, project: live.Project, bare: live.Project, rounds: Rounds
+    framework: Framework, project: live.Project, baseline: live.Project, rounds: Rounds
 ) -> Iterator[Comparison]:
     """Compare the time to import the project with that of its frameworks.
 
@@ -312,9 +315,9 @@ def measure_imports(
     ours, alone, frameworks, theirs = take_turns(
         [
             importing(project, module),
-            importing(bare, framework.name),
-            importing(bare, framework.made_of),
-            importing(bare, f"{framework.name}_app"),
+            importing(baseline, framework.name),
+            importing(baseline, framework.made_of),
+            importing(baseline, f"{framework.name}_app"),
         ],
         rounds.fast,
     )
@@ -322,11 +325,11 @@ def measure_imports(
     against = f"import {framework.made_of}"
     yield Comparison("import", against, ours, frameworks, limit=1.6)
     if framework.made_of != f"{framework.name}_app":
-        yield Comparison("import", "the bare application", ours, theirs)
+        yield Comparison("import", "the baseline", ours, theirs)
 
 
 def measure_boot(
-    framework: Framework, project: live.Project, bare: live.Project, rounds: Rounds
+    framework: Framework, project: live.Project, baseline: live.Project, rounds: Rounds
 ) -> Iterator[Comparison]:
     """Compare the time from the start of the server to its first answer."""
 
@@ -340,9 +343,9 @@ def measure_boot(
 
         return boot
 
-    ours, theirs = take_turns([booting(project), booting(bare)], rounds.fast)
+    ours, theirs = take_turns([booting(project), booting(baseline)], rounds.fast)
     limit = framework.boot
-    yield Comparison("boot", "the bare application", ours, theirs, limit=limit)
+    yield Comparison("boot", "the baseline", ours, theirs, limit=limit)
 
 
 # --- Requests -------------------------------------------------------------------------
@@ -352,65 +355,18 @@ class LoadError(Exception):
     """A server gave an answer that was not to be expected."""
 
 
-class _Connection(asyncio.Protocol):
-    """Sends one request after the other until the time is over, and counts answers."""
-
-    def __init__(self, request: bytes, deadline: float) -> None:
-        self.request = request
-        self.deadline = deadline
-        self.answers = 0
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
-        self.transport = transport
-        transport.write(self.request)
-
-    def data_received(self, data: bytes) -> None:
-        self.received += data
-        head, end, body = self.received.partition(b"\r\n\r\n")
-        if not end:
-            return
-        _, _, after = head.lower().partition(b"\r\ncontent-length: ")
-        if not head.startswith(b"HTTP/1.1 200 ") or not after:
-            self.done.set_exception(LoadError(self.received[:500]))
-            self.transport.close()
-        elif len(body) >= int(after.partition(b"\r\n")[0]):
-            self.received = b""
-            self.answers += 1
-            if time.perf_counter() < self.deadline:
-                self.transport.write(self.request)
-            else:
-                self.done.set_result(None)
-                self.transport.close()
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(LoadError("The server closed a connection."))
+def _check_answer(port: int, path: str) -> None:
+    """Check that a request is answered, and not redirected: wrk counts that as well."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with closing(connection):
+        connection.request("GET", path, headers=live.HTTPS)
+        status = connection.getresponse().status
+    if status != http.HTTPStatus.OK:
+        raise LoadError(f"GET {path} is answered with {status}.")
 
 
-async def _load(port: int, path: str, seconds: float) -> float:
-    fields = {"Host": f"127.0.0.1:{port}", **live.HTTPS}
-    lines = [f"GET {path} HTTP/1.1", *map(": ".join, fields.items())]
-    request = "\r\n".join([*lines, "\r\n"]).encode()
-    start = time.perf_counter()
-    loop = asyncio.get_running_loop()
-    connections = []
-    for _ in range(CONNECTIONS):
-        _, connection = await loop.create_connection(
-            lambda: _Connection(request, start + seconds), "127.0.0.1", port
-        )
-        connections.append(connection)
-    await asyncio.gather(*(connection.done for connection in connections))
-    answers = sum(connection.answers for connection in connections)
-    return answers / (time.perf_counter() - start)
-
-
-def requests_per_second(port: int, path: str, seconds: float) -> float:
-    """Send requests over a few connections that stay open, and count the answers.
-
-    This process is the client: beside the servers it has nothing to do meanwhile.
+def requests_per_second(port: int, path: str, seconds: int) -> float:
+    """Send requests with wrk over a few connections that stay open.
 
     Args:
         port: The server's port on 127.0.0.1.
@@ -420,7 +376,23 @@ def requests_per_second(port: int, path: str, seconds: float) -> float:
     Raises:
         LoadError: An answer is no 200, or a connection is closed.
     """
-    return asyncio.run(_load(port, path, seconds))
+    assert WRK  # noqa: S101 - see main
+    _check_answer(port, path)
+    (header,) = map(": ".join, live.HTTPS.items())
+    done = subprocess.run(
+        (
+            *(WRK, "--threads", "1", "--connections", str(CONNECTIONS)),
+            *("--duration", f"{seconds}s", "--header", header),
+            f"http://127.0.0.1:{port}{path}",
+        ),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    rate = re.search(r"^Requests/sec: +([\d.]+)$", done.stdout, re.MULTILINE)
+    if not rate or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        raise LoadError(done.stdout)
+    return float(rate[1])
 
 
 @contextmanager
@@ -431,7 +403,7 @@ def _silent(project: live.Project) -> Iterator[int]:
 
 
 def measure_requests(
-    framework: Framework, project: live.Project, bare: live.Project, rounds: Rounds
+    framework: Framework, project: live.Project, baseline: live.Project, rounds: Rounds
 ) -> Iterator[Comparison]:
     """Compare how many requests the servers answer, in development and production."""
     modes = {"development": project, "production": in_production(project)}
@@ -439,7 +411,7 @@ def measure_requests(
         "health": ("/health/live", 0.85),
         "list": ("/products?limit=20", framework.list),
     }
-    with _silent(bare) as reference:
+    with _silent(baseline) as reference:
         for mode, one in modes.items():
             with _silent(one) as port:
                 for name, (path, limit) in paths.items():
@@ -448,15 +420,15 @@ def measure_requests(
                         for at in (port, reference)
                     ]
                     ours, theirs = take_turns(measures, rounds.load)
-                    what, against = f"{name}, {mode}", "the bare application"
+                    what, against = f"{name}, {mode}", "the baseline"
                     yield Comparison(what, against, ours, theirs, "requests/s", limit)
 
 
 # --- Jobs -----------------------------------------------------------------------------
 
 JOBS = 300
-# Starts the bare worker of each library.
-BARE_WORKERS = {
+# Starts the baseline worker of each library.
+BASELINE_WORKERS = {
     "celery": ("celery", "--app", "celery_jobs", "worker"),
     "arq": ("arq", "arq_jobs.WorkerSettings"),
     "rq": ("rq", "worker"),
@@ -490,7 +462,7 @@ def jobs_per_second(
 
 
 def measure_jobs(worker: str, scratch: Path, rounds: Rounds) -> Iterator[Comparison]:
-    """Compare how many jobs a worker does with what the bare library does."""
+    """Compare how many jobs a worker does with what the library alone does."""
     with servers.redis_server() as port, crash.pages_of(0) as pages:
         project = live.make(
             render(crash.ANSWERS | {"worker": worker}, scratch / "project"),
@@ -500,15 +472,15 @@ def measure_jobs(worker: str, scratch: Path, rounds: Rounds) -> Iterator[Compari
                 ("BROKER_URL", "RQ_REDIS_URL"), f"redis://127.0.0.1:{port}/0"
             ),
         )
-        directory = scratch / "bare"
+        directory = scratch / "baseline"
         directory.mkdir()
-        shutil.copy(BARE / f"{worker}_jobs.py", directory)
-        bare = replace(
+        shutil.copy(BASELINES / f"{worker}_jobs.py", directory)
+        baseline = replace(
             project,
             tree=directory,
             variables={**project.variables, "PYTHONPATH": str(directory)},
-            commands=replace(project.commands, worker=BARE_WORKERS[worker]),
-            logs=scratch / "bare-logs",
+            commands=replace(project.commands, worker=BASELINE_WORKERS[worker]),
+            logs=scratch / "baseline-logs",
         )
         ids = str(scratch / "ids")
         arguments = (pages.address, str(JOBS))
@@ -517,11 +489,11 @@ def measure_jobs(worker: str, scratch: Path, rounds: Rounds) -> Iterator[Compari
         these, those = take_turns(
             [
                 partial(jobs_per_second, project, ours, pages, port),
-                partial(jobs_per_second, bare, theirs, pages, port),
+                partial(jobs_per_second, baseline, theirs, pages, port),
             ],
             rounds.load,
         )
-        yield Comparison("jobs", "the bare library", these, those, "jobs/s", 0.85)
+        yield Comparison("jobs", "the library alone", these, those, "jobs/s", 0.85)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -530,12 +502,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Those of the command line.
     """
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench", description="Measure what the template costs."
+    )
     parser.add_argument("--quick", action="store_true", help="measure a few times only")
     names = [framework.name for framework in FRAMEWORKS]
-    names += BARE_WORKERS
+    names += BASELINE_WORKERS
     parser.add_argument("--only", choices=names, help="measure only this")
     options = parser.parse_args(arguments)
+    if not WRK and options.only not in BASELINE_WORKERS:
+        parser.error("wrk is not on PATH: install it, or measure a worker with --only.")
     rounds = QUICK if options.quick else Rounds()
     # Children are to find bytecode, as they do wherever a service runs.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -550,13 +526,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.only not in {None, framework.name}:
                 continue
             (scratch / framework.name).mkdir()
-            project, bare = make_projects(framework, scratch / framework.name)
+            project, baseline = make_projects(framework, scratch / framework.name)
             for measure in (measure_imports, measure_boot, measure_requests):
                 found += [
                     replace(one, what=f"{framework.name}: {one.what}")
-                    for one in measure(framework, project, bare, rounds)
+                    for one in measure(framework, project, baseline, rounds)
                 ]
-        for worker in BARE_WORKERS:
+        for worker in BASELINE_WORKERS:
             if options.only not in {None, worker}:
                 continue
             (scratch / worker).mkdir()
