@@ -28,11 +28,13 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format and types of the family's own code."""
+    """Check style, format, types and declarations of the family's own code."""
     session.install("--editable", ".", *DEV, *BROWSER)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
+    # Users install src/ with these declarations; the tools use the group "dev".
+    session.run("deptry", "src")
 
 
 @nox.session
