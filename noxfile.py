@@ -19,6 +19,12 @@ GROWING = ("tests/live/test_growing.py", "tests/live/test_records.py")
 WITH_BROWSER = ("tests/live/test_site.py", "tests/live/test_page.py")
 
 
+def run_module(session: nox.Session, module: str) -> None:
+    """Run one of the maintainers' tools, with the arguments of the command line."""
+    session.install("--editable", ".", *DEV)
+    session.run("python", "-m", module, *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the family's own tests."""
@@ -40,15 +46,13 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def matrix(session: nox.Session) -> None:
     """Render every combination, test a sample: ``--all``, or words that select."""
-    session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "tools.matrix", *session.posargs)
+    run_module(session, "tools.matrix")
 
 
 @nox.session
 def mutants(session: nox.Session) -> None:
     """Plant faults in the template, and print which stage of the matrix caught each."""
-    session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "tools.mutation", *session.posargs)
+    run_module(session, "tools.mutation")
 
 
 @nox.session
@@ -78,19 +82,16 @@ def grow(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Print what the template costs, as ratios; ``--quick`` for fewer rounds."""
-    session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "tools.bench", *session.posargs)
+    run_module(session, "tools.bench")
 
 
 @nox.session
 def crash(session: nox.Session) -> None:
     """Print what becomes of jobs when workers are killed and the broker restarts."""
-    session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "tools.crash", *session.posargs)
+    run_module(session, "tools.crash")
 
 
 @nox.session
 def cookiecutter(session: nox.Session) -> None:
     """Compile the variants into templates for cookiecutter, in dist/cookiecutter."""
-    session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "tools.cookiecutter_family", *session.posargs)
+    run_module(session, "tools.cookiecutter_family")

@@ -165,6 +165,24 @@ class Project:
             )
         return done.output
 
+    def ended(
+        self, words: Sequence[str], *, seconds: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end and return its status and its two streams.
+
+        Raises:
+            subprocess.TimeoutExpired: It takes longer.
+        """
+        return subprocess.run(
+            self.command(words),
+            cwd=self.tree,
+            env=dict(self.variables),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
     def prepare(self) -> None:
         """Do what the README tells to do before the first start.
 

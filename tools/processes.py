@@ -10,13 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypedDict
 
 SECONDS = 600
 
 _lock = threading.Lock()
 _running: set[Callable[[], None]] = set()
 _stopping = threading.Event()
+
+
+class Place(TypedDict):
+    """Where a program runs; see ``run``."""
+
+    directory: Path
+    variables: Mapping[str, str]
+    log: Path
 
 
 class StoppedError(Exception):

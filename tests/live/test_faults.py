@@ -140,15 +140,8 @@ FAULTS = {
 
 def run_tests(project: live.Project, names: str) -> subprocess.CompletedProcess[str]:
     """Run those of the project's own tests whose names have this in them."""
-    return subprocess.run(
-        project.command(("python", "-m", "pytest", "-q", "-k", names)),
-        cwd=project.tree,
-        env=dict(project.variables),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    words = ("python", "-m", "pytest", "-q", "-k", names)
+    return project.ended(words, seconds=180)
 
 
 @pytest.mark.parametrize("name", FAULTS)

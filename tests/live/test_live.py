@@ -347,15 +347,7 @@ def call(project: Project, *arguments: object) -> subprocess.CompletedProcess[st
     """Run the command of a project as its owner does, and wait for its end."""
     installed = (project.tree / "app" / "main.py").exists()
     program = ("python", "-m", "app.main") if installed else ("python", "main.py")
-    return subprocess.run(
-        project.command((*program, *map(str, arguments))),
-        cwd=project.tree,
-        env=dict(project.variables),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return project.ended((*program, *map(str, arguments)), seconds=60)
 
 
 def test_a_script_checks_sites_and_says_so(

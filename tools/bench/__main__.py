@@ -279,17 +279,31 @@ def make_projects(
     project.prepare()
     project.run(("python", "-c", FILL, framework.users, framework.products))
 
+    commands = replace(project.commands, server=framework.server)
+    return project, baseline_of(project, f"{framework.name}_app", commands, scratch)
+
+
+def baseline_of(
+    project: live.Project, module: str, commands: live.Commands, scratch: Path
+) -> live.Project:
+    """Return a baseline in the environment and with the settings of a project.
+
+    Args:
+        project: The project.
+        module: The module of ``baselines/``.
+        commands: The commands that run it.
+        scratch: Directory for it.
+    """
     directory = scratch / "baseline"
     directory.mkdir()
-    shutil.copy(BASELINES / f"{framework.name}_app.py", directory)
-    baseline = replace(
+    shutil.copy(BASELINES / f"{module}.py", directory)
+    return replace(
         project,
         tree=directory,
         variables={**project.variables, "PYTHONPATH": str(directory)},
-        commands=replace(project.commands, server=framework.server),
+        commands=commands,
         logs=scratch / "baseline-logs",
     )
-    return project, baseline
 
 
 def in_production(project: live.Project) -> live.Project:
@@ -472,16 +486,8 @@ def measure_jobs(worker: str, scratch: Path, rounds: Rounds) -> Iterator[Compari
                 ("BROKER_URL", "RQ_REDIS_URL"), f"redis://127.0.0.1:{port}/0"
             ),
         )
-        directory = scratch / "baseline"
-        directory.mkdir()
-        shutil.copy(BASELINES / f"{worker}_jobs.py", directory)
-        baseline = replace(
-            project,
-            tree=directory,
-            variables={**project.variables, "PYTHONPATH": str(directory)},
-            commands=replace(project.commands, worker=BASELINE_WORKERS[worker]),
-            logs=scratch / "baseline-logs",
-        )
+        commands = replace(project.commands, worker=BASELINE_WORKERS[worker])
+        baseline = baseline_of(project, f"{worker}_jobs", commands, scratch)
         ids = str(scratch / "ids")
         arguments = (pages.address, str(JOBS))
         ours = ("python", "-c", crash.ENQUEUE, *arguments, ids)

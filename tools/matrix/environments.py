@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import uv
 from packaging.requirements import Requirement
@@ -131,22 +131,12 @@ class Environment:
         return replace(self, directory=stable, bytecode=slot / "bytecode")
 
     def run(
-        self,
-        arguments: Sequence[str | Path],
-        *,
-        directory: Path,
-        variables: Mapping[str, str],
-        log: Path,
+        self, arguments: Sequence[str | Path], **place: Unpack[processes.Place]
     ) -> processes.Outcome:
         """Run Python with these arguments; see ``processes.run``."""
         if self.fork_server is None:
-            arguments = (self.python, *arguments)
-            return processes.run(
-                arguments, directory=directory, variables=variables, log=log
-            )
-        return self.fork_server.run(
-            arguments, directory=directory, variables=variables, log=log
-        )
+            return processes.run((self.python, *arguments), **place)
+        return self.fork_server.run(arguments, **place)
 
 
 def clean_variables(environment: Environment) -> dict[str, str]:
