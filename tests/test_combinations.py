@@ -19,6 +19,7 @@ from tools.combinations import (
     sample,
     select,
 )
+from tools.memoising_renderer import MemoisingRenderer
 from tools.template import FAMILY_ROOT, copy_template, render
 
 CONFIG = load_config(FAMILY_ROOT)
@@ -226,6 +227,31 @@ def test_any_family_has_combinations(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
     ids = [combination.id for combination in find_combinations(tmp_path)]
     assert ids == ["bottle-1", "falcon-1", "falcon-2"]
+
+
+def test_computed_answers_may_have_a_directory_of_their_own(tmp_path: Path) -> None:
+    for name, text in {
+        "family/copier.yml": "_subdirectory: template\n_answers_file: .a.yml\n---\n"
+        "!include questions/web.yml\n---\n!include computed/*.yml\n",
+        "family/questions/web.yml": "web: {type: str, choices: [a, b], default: a}\n",
+        "family/computed/port.yml": "port: {when: false, type: int, default: "
+        "\"{% from 'computed/ports.jinja' import of %}{{ of(web) }}\"}\n",
+        "family/computed/structural.yml": "structural: {type: yaml, when: false, "
+        "default: [web]}\n",
+        "family/computed/ports.jinja": "{% macro of(w) %}{{ w|length }}{% endmacro %}",
+        "family/template/port.txt.jinja": "{% include 'computed/text.jinja' %}",
+        "family/computed/text.jinja": "{{ port }} {{ web }}",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    family = copy_template(tmp_path / "family", tmp_path / "copy")
+    assert [one.id for one in find_combinations(family)] == ["a", "b"]
+    (file,) = MemoisingRenderer(family).files({"web": "b"}).values()
+    assert file
+    assert file.content == b"1 b"
+    render({"web": "b"}, tmp_path / "project", template=family)
+    assert (tmp_path / "project/port.txt").read_bytes() == b"1 b"
 
 
 def test_family_without_structural_question_is_refused(tmp_path: Path) -> None:

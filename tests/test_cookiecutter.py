@@ -162,16 +162,16 @@ def test_a_variant_gives_what_copier_gives(
 
 
 @pytest.mark.parametrize("identity", IDENTITIES, ids=range(len(IDENTITIES)))
-def test_bulk_is_copier_for_every_identity(
+def test_the_memoising_renderer_is_copier_for_every_identity(
     tmp_path: Path, identity: dict[str, str]
 ) -> None:
     answers = {"preset": "api-large", **identity}
-    renderer_of(family_template()).render(answers, tmp_path / "bulk")
+    renderer_of(family_template()).render(answers, tmp_path / "memoised")
 
     copied = render(answers, tmp_path / "copied")
 
-    assert files(tmp_path / "bulk") == files(copied)
-    assert recorded(tmp_path / "bulk") == recorded(copied)
+    assert files(tmp_path / "memoised") == files(copied)
+    assert recorded(tmp_path / "memoised") == recorded(copied)
 
 
 def test_the_answers_file_is_that_of_copier(

@@ -1,4 +1,4 @@
-"""What a project leaves open, by its answers and by what was added since."""
+"""A project's open gaps, by its answers and by what was added since."""
 
 import os
 import shutil

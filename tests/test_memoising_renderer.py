@@ -1,4 +1,4 @@
-"""Projects that are rendered in bulk are those that copier renders, byte for byte."""
+"""The memoising renderer gives what copier gives, byte for byte."""
 
 import itertools
 import stat
@@ -100,13 +100,13 @@ def test_what_is_remembered_of_one_project_is_right_for_the_others(
     renderer = MemoisingRenderer(family)
     seen = []
     for number, answers in enumerate([*all_answers(), *all_answers()]):
-        renderer.render(answers, tmp_path / f"bulk{number}")
+        renderer.render(answers, tmp_path / f"memoised{number}")
         copied = tmp_path / f"copied{number}"
         copier.run_copy(
             str(family), copied, data=dict(answers), defaults=True, quiet=True
         )
         files = files_of(copied)
-        assert files_of(tmp_path / f"bulk{number}") == files
+        assert files_of(tmp_path / f"memoised{number}") == files
         if files not in seen:
             seen.append(files)
     assert len(seen) > 5  # else the answers would have no effect
@@ -145,10 +145,12 @@ def test_a_part_of_a_path_stays_in_the_project(family: Path) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_variants_are_as_copier_renders_them(variant: str, tmp_path: Path) -> None:
     answers = {"preset": variant}
-    renderer_of(family_template()).render(answers, tmp_path / "bulk")
+    renderer_of(family_template()).render(answers, tmp_path / "memoised")
     copied = render(answers, tmp_path / "copied", template=family_template())
-    assert files_of(tmp_path / "bulk") == files_of(copied)
-    times = [path.stat().st_mtime for path in sorted((tmp_path / "bulk").rglob("*.py"))]
+    assert files_of(tmp_path / "memoised") == files_of(copied)
+    times = [
+        path.stat().st_mtime for path in sorted((tmp_path / "memoised").rglob("*.py"))
+    ]
     assert times == [path.stat().st_mtime for path in sorted(copied.rglob("*.py"))]
 
 

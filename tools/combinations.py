@@ -2,7 +2,7 @@
 
 A combination is one valid set of structural answers. The hidden question ``structural``
 lists the structural questions; their own ``when``, ``choices`` and validators decide
-which answers are valid. Nothing here knows a question by name, so a new
+which answers are valid. No question is named here, so a new
 framework or worker in ``copier.yml`` is in the matrix at once.
 
 Copier has no public function that lists valid answers, and asking it about each
@@ -140,11 +140,11 @@ class Question:
         return value
 
     def is_asked(self, answers: Mapping[str, Any]) -> bool:
-        """Say whether the question makes sense after the answers so far."""
+        """Return whether the question applies after the answers so far."""
         return _is_true(self.render(self.details.get("when", True), answers))
 
     def is_put(self, answers: Mapping[str, Any]) -> bool:
-        """Say whether somebody who gives no answers beforehand is asked."""
+        """Return whether the question is asked interactively."""
         asked = _is_true(self.render(self.details.get("ask", True), answers))
         return asked and self.is_asked(answers)
 

@@ -246,7 +246,7 @@ class Compiler:
         (template / IMPORTS).write_text(RECORDED_IMPORTS, "utf-8")
 
     def _environment(self, *directories: Path) -> jinja2.Environment:
-        """Make Jinja as cookiecutter will, which has no filters of copier."""
+        """Return a Jinja environment as cookiecutter's, without copier's filters."""
         return jinja2.Environment(  # noqa: S701 - it writes programs, not pages
             undefined=jinja2.StrictUndefined,
             keep_trailing_newline=True,
@@ -287,7 +287,7 @@ class Compiler:
         return "".join([*given, source])
 
     def _names(self, tried: Sequence[str]) -> dict[str, str]:
-        """Give each name the first of some texts that its rule accepts."""
+        """Return for each name the first sentinel that its rule accepts."""
         names = {}
         for number, (name, rule) in enumerate(self.rules.items()):
             judge = self._environment().from_string(rule)
@@ -362,7 +362,7 @@ class Compiler:
         return (USE_IMPORTS * uses_imports + compiled).encode()
 
     def _as_template(self, text: str, path: str) -> str:
-        """Put expressions in place of sentinels, and escape the braces of others."""
+        """Replace sentinels by expressions, and escape the braces of others."""
 
         def replaced(found: re.Match[str]) -> str:
             escaped = f"{{{{ '{found[0]}' }}}}"

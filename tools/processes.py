@@ -60,7 +60,7 @@ def _kill_group(pid: int) -> None:
 
 @contextmanager
 def logged(command: Sequence[str | Path], log: Path) -> Iterator[BinaryIO]:
-    """Give a log to append a program's output to, after a line with the program."""
+    """Open a log for a program's output, and write a line with the program."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         stream.write(f"$ {' '.join(map(str, command))}\n".encode())
@@ -151,7 +151,7 @@ def run(
 
 
 def stop() -> None:
-    """Kill every program that somebody is waiting for, and start no more."""
+    """Kill every program that is waited for, and start no more."""
     with _lock:
         _stopping.set()
         for kill in _running:

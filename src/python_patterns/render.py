@@ -77,7 +77,7 @@ def _remembering_compile(
 
 @contextmanager
 def fast_libraries() -> Iterator[None]:
-    """Let Jinja remember what it compiled, and PyYAML parse in C where it can."""
+    """Have Jinja cache what it compiled, and PyYAML parse in C where it can."""
     plain = yaml.SafeLoader
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", plain)  # type: ignore[misc]
     jinja2.Environment.compile = _remembering_compile  # type: ignore[method-assign, assignment]

@@ -66,7 +66,7 @@ with psycopg.connect(sys.argv[1]) as connection:
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """Give a directory that PostgreSQL's own user may reach."""
+    """Return a directory that PostgreSQL's own user may reach."""
     directory = Path(tempfile.mkdtemp(prefix="python-patterns-postgresql-"))
     yield directory
     shutil.rmtree(directory, ignore_errors=True)

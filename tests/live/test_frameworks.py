@@ -102,7 +102,7 @@ def ask_for_problems(client: Client, database: Path) -> dict[str, dict[str, Any]
 def problems(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Give the problems of each framework, by what was asked for."""
+    """Return the problems of each framework, by what was asked for."""
     found = {}
     for framework in FRAMEWORKS:
         scratch = tmp_path_factory.mktemp(framework)

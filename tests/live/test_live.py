@@ -83,7 +83,7 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def sites() -> Iterator[list[str]]:
-    """Give two sites: one that is up, one that is not there."""
+    """Return two sites: one that is up, one that is not there."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
         Thread(target=server.serve_forever).start()
         yield [
@@ -456,7 +456,7 @@ print(result.get(timeout=30), result.state, int(attempts.get("probe-attempts")))
 def celery_project(
     request: pytest.FixtureRequest, make_project: MakeProject
 ) -> Project:
-    """Give a large project with users and Celery, and the probe beside its code."""
+    """Return a large project with users and Celery, and the probe beside its code."""
     answers = {**LARGE, "concurrency": request.param}
     # The less time a job may take, the sooner those of a killed worker come again.
     project = make_project(answers, {"JOB_TIME_LIMIT_SECONDS": "2"})

@@ -95,7 +95,7 @@ OURS = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON"}
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Mapping[str, str]:
-    """Give the variables of a shell with uv and an environment of its own."""
+    """Return the variables of a shell with uv and an environment of its own."""
     environment = tmp_path / "environment"
     make = ("venv", "--quiet", "--seed", "--python", sys.executable, environment)
     subprocess.run((uv.find_uv_bin(), *make), check=True)

@@ -70,7 +70,7 @@ def address(
 
 @pytest.fixture
 def page(new_page: "Callable[..., Page]", address: str) -> "Page":
-    """Give a page of a new browser."""
+    """Return a page of a new browser."""
     return new_page(base_url=address, viewport={"width": 960, "height": 640})
 
 

@@ -174,7 +174,7 @@ class Comparison:
 def take_turns(
     measures: Sequence[Callable[[], float]], rounds: int
 ) -> list[list[float]]:
-    """Measure by turns, after each was called once for nothing.
+    """Measure in turns, after one call of each to warm up.
 
     Args:
         measures: Each measures once and returns the result.
@@ -213,7 +213,7 @@ def seconds_of(
 
 
 def plain_template(directory: Path) -> Path:
-    """Give a directory the family's settings but no question: its files are copied.
+    """Make a directory a template that has no questions and copies its files.
 
     Args:
         directory: Where the files are; ``README.md`` is made where it is missing.
@@ -453,11 +453,11 @@ BASELINE_WORKERS = {
 def jobs_per_second(
     project: live.Project, enqueue: Sequence[str], pages: crash.Pages, port: int
 ) -> float:
-    """Let a worker do jobs that wait, and count them where they have their effect.
+    """Measure a worker on enqueued jobs, counted where they have their effect.
 
     Args:
         project: What the worker is of.
-        enqueue: Leaves ``JOBS`` jobs, each of which asks for a page.
+        enqueue: Enqueues ``JOBS`` jobs, each of which asks for a page.
         pages: The pages.
         port: The broker's on 127.0.0.1.
     """

@@ -97,7 +97,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def shard(
     combinations: Sequence[Combination], part: int, parts: int
 ) -> list[Combination]:
-    """Take a part of the combinations, neighbours together: they share environments.
+    """Return a part of the combinations; neighbours share environments.
 
     Args:
         combinations: All of them.
@@ -202,7 +202,7 @@ def main(words: Sequence[str] | None = None) -> int:
     page = write_page(
         report, combinations, combination_of, logs, f"{options.name}: {conclusion}"
     )
-    display.line(f"all of it, to look at: {page}")
+    display.line(f"report: {page}")
     return 1 if failed else 0
 
 

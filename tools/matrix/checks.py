@@ -1,4 +1,4 @@
-"""What the matrix asks of one generated project, in its own environment.
+"""The matrix's checks of one generated project, in its own environment.
 
 Each check returns what is wrong, one line a finding, and nothing where all is well.
 """
@@ -130,7 +130,7 @@ def _project_variables(tree: Path, environment: Environment) -> dict[str, str]:
 
 
 def _mypy_targets(tree: Path) -> tuple[list[str], str]:
-    """Say what to pass to mypy, and give the text of its configuration."""
+    """Return the arguments for mypy, and its configuration as text."""
     section: Mapping[str, Any] = pyproject(tree).get("tool", {}).get("mypy", {})
     if (tree / "mypy.ini").is_file():
         parser = configparser.ConfigParser()
@@ -315,7 +315,7 @@ def _outcome_errors(found: Mapping[str, Any], done: processes.Outcome) -> list[s
 
 
 def is_package(tree: Path) -> bool:
-    """Say whether a project is built and installed."""
+    """Return whether a project is built and installed."""
     return "build-system" in pyproject(tree)
 
 

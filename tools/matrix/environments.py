@@ -114,7 +114,7 @@ class Environment:
         return self.directory / "bin" / "python"
 
     def at(self, slot: Path) -> "Environment":
-        """Reach it by a path that is the same for all projects of a slot.
+        """Return it at a path that is the same for all projects of a slot.
 
         The same packages then have the same paths in all environments, and what a slot
         remembers of them serves the next: types, and bytecode, which Python takes only
@@ -140,7 +140,7 @@ class Environment:
 
 
 def clean_variables(environment: Environment) -> dict[str, str]:
-    """Make the environment variables that a project's own tools see.
+    """Return the environment variables that a project's own tools get.
 
     What the caller's shell holds (settings, tokens, paths of Python) must not decide
     whether a combination passes.
@@ -159,7 +159,7 @@ def clean_variables(environment: Environment) -> dict[str, str]:
 
 
 def uv_variables() -> dict[str, str]:
-    """Make the environment variables for uv: the caller's, with its settings of uv."""
+    """Return the variables for uv: the caller's, with its settings of uv."""
     variables = {**os.environ, "UV_NO_PROGRESS": "1", "UV_QUIET": "1"}
     for name in ("VIRTUAL_ENV", "PYTHONPATH"):
         variables.pop(name, None)
@@ -167,7 +167,7 @@ def uv_variables() -> dict[str, str]:
 
 
 def environment_key(needs: Declared, python: str, *, lowest: bool = False) -> str:
-    """Give what is the same for projects that have one environment.
+    """Return a key that projects with equal environments share.
 
     Args:
         needs: What a project declares.
@@ -182,7 +182,7 @@ def environment_key(needs: Declared, python: str, *, lowest: bool = False) -> st
 def environment(
     tree: Path, cache: Path, python: str, log: Path, *, lowest: bool = False
 ) -> Environment:
-    """Give the environment of a project, made where no equal project had one.
+    """Return the environment of a project, created if no equal project had one.
 
     It holds what the project itself declares and nothing else: a superset would hide
     a missing declaration.

@@ -1,4 +1,4 @@
-"""The first stage of the matrix: what is rendered, and what ruff says of it.
+"""The first stage of the matrix: rendered files, and what ruff reports on them.
 
 Each check returns what is wrong, one line a finding, and nothing where all is well.
 """
@@ -86,7 +86,7 @@ def _load(suffix: str, text: str) -> None:
             json.loads(text)
 
 
-def _scars(suffix: str, text: str) -> Iterator[str]:
+def _format_errors(suffix: str, text: str) -> Iterator[str]:
     tag = LEFTOVER_TAG_PYTHON if suffix == ".py" else LEFTOVER_TAG
     for number, line in enumerate(text.split("\n"), start=1):
         if suffix != ".html" and (found := tag.search(line)):
@@ -107,7 +107,7 @@ def _content_errors(suffix: str, content: bytes) -> tuple[str, ...]:
         text = content.decode()
     except UnicodeDecodeError:
         return ()  # an image or a model
-    errors = [f":{scar}" for scar in _scars(suffix, text)]
+    errors = [f":{error}" for error in _format_errors(suffix, text)]
     try:
         _load(suffix, text)
     except (SyntaxError, ValueError, yaml.YAMLError) as error:
@@ -117,7 +117,7 @@ def _content_errors(suffix: str, content: bytes) -> tuple[str, ...]:
 
 
 def file_errors(files: Files) -> list[str]:
-    """Find leftover tags, scars of rendering, and files that do not parse.
+    """Find leftover tags, formatting errors, and files that do not parse.
 
     Args:
         files: The project's files.
@@ -140,7 +140,7 @@ def _suffix(name: str) -> str:
 def copier_errors(
     tree: Path, template: Path, answers: Mapping[str, str]
 ) -> Iterator[str]:
-    """Find where copier renders a project otherwise than it is.
+    """Find where a project differs from what copier renders.
 
     Args:
         tree: The project's directory.
@@ -172,7 +172,7 @@ class Rendered:
     processor_seconds: float
 
 
-# Where this process wrote files of projects that nobody changes.
+# Where this process wrote files of projects that are not changed.
 _written: dict[File, str] = {}
 
 
@@ -192,7 +192,7 @@ def render_project(
             is there already.
         answers: What to render it with.
         is_fresh: Render it with copier too, and compare.
-        is_read_only: Nobody changes it: it may share files with others.
+        is_read_only: It is not changed: it may share files with others.
     """
     start, used = time.monotonic(), time.process_time()
     kinds: Kinds = {}
@@ -296,7 +296,7 @@ def kinds_of(files: Files) -> Kinds:
 
 
 def _alike(files: Sequence[str], projects: Mapping[str, Kinds]) -> dict[str, list[str]]:
-    """Put together the files of one kind.
+    """Group files by their kind.
 
     Args:
         files: Names of files, with that of their project before the first slash.

@@ -154,7 +154,7 @@ def reproduction(combination: str, stages: Iterable[int]) -> str:
 
 
 def cost(combinations: int, memory: float) -> str:
-    """Say what the run took in all: what it shares is no stage's.
+    """Return what the run took in all, with what its stages share.
 
     Args:
         combinations: How many there were.
@@ -213,7 +213,7 @@ def write_findings(report: Report, logs: Path) -> None:
 
 
 def reasons(counted: Mapping[str, Sequence[str]], most: int = 8) -> Iterator[str]:
-    """Say why projects are checked that may have passed before.
+    """Return why projects are checked that may have passed before.
 
     Args:
         counted: By project, what is not as it was: files, or other words.

@@ -91,7 +91,7 @@ class State:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def reasons(self, before: "State | None") -> list[str]:
-        """Say what is not as it was when the project last passed."""
+        """Return what changed since the project last passed."""
         if before is None:
             return [NEVER]
         if before.tools != self.tools:

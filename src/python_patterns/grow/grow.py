@@ -59,7 +59,7 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
 
 
 def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> Merger:
-    """Take the two renders in, without what the template leaves to the project."""
+    """Store the two renders, without what the template leaves to the project."""
     trees = []
     for rendered in (old, new):
         tree = repository.import_directory(rendered.directory)

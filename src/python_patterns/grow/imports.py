@@ -314,7 +314,7 @@ def merged_block(base: Block, ours: Block, theirs: Block) -> str:
 
 
 def has_same_comments(old: str, one: Block, own: str, other: Block) -> bool:
-    """Say whether two modules say the same beside their imports."""
+    """Return whether two modules have the same comments at their imports."""
     sides = [
         {line.partition("#")[2] for line in lines_of(text)[at.first : at.after]}
         for text, at in ((old, one), (own, other))

@@ -127,7 +127,7 @@ def defined(text: str) -> set[str]:
 
 @functools.cache
 def is_decorated(text: str, name: str) -> bool:
-    """Say whether a module defines a name with a decorator."""
+    """Return whether a module defines a name with a decorator."""
     module = parse(text)
     return any(
         bool(getattr(statement, "decorator_list", ()))
@@ -247,5 +247,5 @@ class Modules:
 
 
 def is_test_file(path: str) -> bool:
-    """Say whether a file belongs to the tests."""
+    """Return whether a file belongs to the tests."""
     return path.startswith(("tests/", "test_"))

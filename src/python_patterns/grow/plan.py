@@ -172,7 +172,7 @@ class Merger:
         return self._finished(merged, targets)
 
     def _split(self, paths: Iterable[str]) -> set[str]:
-        """Take apart what was changed in files that have no single successor."""
+        """Split what was changed in files that have no single successor."""
         found = set()
         # Where the user has a file of another origin, or wants none.
         occupied = {path for path in self.own if path not in self.old}
@@ -205,7 +205,7 @@ class Merger:
         return found
 
     def _targets(self, paths: Iterable[str], apart: set[str]) -> dict[str, str]:
-        """Say where each file goes; where two would meet, the user's own stays."""
+        """Return where each file goes; where two would meet, the user's own stays."""
         taken = {self.moves.of(path) for path in self.old}
         taken |= {path for path in self.own if self.moves.of(path) == path}
         found = {}
@@ -354,7 +354,7 @@ class Merger:
     # --- Mending ----------------------------------------------------------------------
 
     def _mend(self, tree: Tree, paths: Sequence[str]) -> None:
-        """Import what merged files miss, and sort and wrap what was written anew."""
+        """Add missing imports, and sort and format what was rewritten."""
         if not paths:
             return
         for path in paths:
@@ -385,7 +385,7 @@ class Merger:
         return done.stdout
 
     def _was_tidy(self, path: str) -> bool:
-        """Say whether a file was sorted and formatted before it was touched here."""
+        """Return whether a file was sorted and formatted before it was touched here."""
         probes = []
         for number, source in enumerate(self._sources[path]):
             text = self._text(self.own.get(source))
@@ -442,7 +442,7 @@ class Merger:
 
 
 def _reasons(conflicts: Iterable[Conflict]) -> dict[str, str]:
-    """Say of each path in conflict who did what to it."""
+    """Return why each path is in conflict: who changed or removed it."""
     sides: dict[str, set[int]] = {}
     for one in conflicts:
         sides.setdefault(one.path, set()).add(one.stage)
@@ -460,7 +460,7 @@ def _after_docstring(text: str) -> int:
 def _in_step(
     base: str | None, ours: str | None, theirs: str | None
 ) -> tuple[str | None, str | None, str | None]:
-    """Take out of three versions of a file what is no conflict of people.
+    """Remove from three versions of a file what is no conflict of people.
 
     Line ends that the user changed are changed on all sides, and imports are merged.
     """

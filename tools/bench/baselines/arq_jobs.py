@@ -1,6 +1,6 @@
-"""What the benchmark measures the jobs of an ARQ project against.
+"""The baseline of the benchmark for the jobs of an ARQ project.
 
-The same work, written straight down: ``arq arq_jobs.WorkerSettings``, and
+The same work, written in one file: ``arq arq_jobs.WorkerSettings``, and
 ``python arq_jobs.py ADDRESS NUMBER`` to enqueue. No settings, no retries, no limits, no
 request ids, no log but ARQ's.
 """
@@ -19,7 +19,7 @@ client = Client(timeout=5, follow_redirects=True)
 
 
 async def check_sites(_ctx: dict[Any, Any], urls: list[str]) -> dict[str, int]:
-    """Ask sites whether they are up, and count those that are."""
+    """Check whether sites are up, and count those that are."""
     answers = [await asyncio.to_thread(client.get, url) for url in urls]
     return {"up": sum(answer.is_success for answer in answers)}
 
@@ -32,7 +32,7 @@ class WorkerSettings:
 
 
 async def enqueue(address: str, number: int) -> None:
-    """Leave jobs to the workers."""
+    """Enqueue jobs."""
     pool = await create_pool(settings)
     for n in range(number):
         await pool.enqueue_job("check_sites", [f"{address}/{n}"])

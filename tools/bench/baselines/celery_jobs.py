@@ -1,6 +1,6 @@
-"""What the benchmark measures the jobs of a Celery project against.
+"""The baseline of the benchmark for the jobs of a Celery project.
 
-The same work, written straight down: ``celery --app celery_jobs worker``, and
+The same work, written in one file: ``celery --app celery_jobs worker``, and
 ``python celery_jobs.py ADDRESS NUMBER`` to enqueue. No settings, no retries, no limits,
 no request ids, no log but Celery's.
 """
@@ -17,7 +17,7 @@ app = Celery("celery_jobs", broker=broker, backend=broker)
 
 @app.task
 def check_sites(urls: list[str]) -> list[bool]:
-    """Ask sites whether they are up."""
+    """Check whether sites are up."""
     with Client(timeout=5, follow_redirects=True) as client:
         return [client.get(url).is_success for url in urls]
 

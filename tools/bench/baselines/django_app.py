@@ -1,6 +1,6 @@
-"""What the benchmark measures the Django project against.
+"""The baseline of the benchmark for the Django project.
 
-The same routes, tables and responses, written straight down with Django and REST
+The same routes, tables and responses, written in one file with Django and REST
 framework: ``gunicorn django_app:application`` with the project's ``DATABASE_URL``. No
 settings of one's own, no layers, no admin, no request ids, no log but the server's; the
 middleware is what `startproject` gives.
@@ -144,7 +144,7 @@ class ProductList(ListAPIView[Product]):
 
 @api_view()
 def live(_request: Request) -> Response:
-    """Say that the process answers."""
+    """Answer that the process runs."""
     return Response({"status": "ok"})
 
 

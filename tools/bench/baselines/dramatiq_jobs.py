@@ -1,6 +1,6 @@
-"""What the benchmark measures the jobs of a Dramatiq project against.
+"""The baseline of the benchmark for the jobs of a Dramatiq project.
 
-The same work, written straight down: ``dramatiq --processes 2 dramatiq_jobs``, and
+The same work, written in one file: ``dramatiq --processes 2 dramatiq_jobs``, and
 ``python dramatiq_jobs.py ADDRESS NUMBER`` to enqueue. No settings, no request ids, no
 limits and retries but Dramatiq's, no log but Dramatiq's.
 """
@@ -21,7 +21,7 @@ dramatiq.set_broker(broker)
 
 @dramatiq.actor(store_results=True)
 def check_sites(urls: list[str]) -> dict[str, int]:
-    """Ask sites whether they are up, and count those that are."""
+    """Check whether sites are up, and count those that are."""
     with Client(timeout=5, follow_redirects=True) as client:
         return {"up": sum(client.get(url).is_success for url in urls)}
 

@@ -1,6 +1,6 @@
-"""What the benchmark measures the default project against.
+"""The baseline of the benchmark for the default project.
 
-The same routes, tables and responses, written straight down with FastAPI and
+The same routes, tables and responses, written in one file with FastAPI and
 SQLAlchemy: ``uvicorn fastapi_app:app`` with the project's ``DATABASE_URL``. No
 settings, no layers, no request ids, no log but the server's.
 """
@@ -106,7 +106,7 @@ async def get_session() -> AsyncIterator[AsyncSession]:
 
 @app.get("/health/live")
 async def live() -> Health:
-    """Say that the process answers."""
+    """Answer that the process runs."""
     return Health()
 
 

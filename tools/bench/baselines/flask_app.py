@@ -1,6 +1,6 @@
-"""What the benchmark measures the Flask project against.
+"""The baseline of the benchmark for the Flask project.
 
-The same routes, tables and responses, written straight down with Flask and SQLAlchemy:
+The same routes, tables and responses, written in one file with Flask and SQLAlchemy:
 ``gunicorn flask_app:app`` with the project's ``DATABASE_URL``. No settings, no layers,
 no request ids, no log but the server's.
 """
@@ -92,7 +92,7 @@ class Page(BaseModel):
 
 @app.get("/health/live")
 def live() -> dict[str, str]:
-    """Say that the process answers."""
+    """Answer that the process runs."""
     return {"status": "ok"}
 
 

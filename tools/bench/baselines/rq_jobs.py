@@ -1,6 +1,6 @@
-"""What the benchmark measures the jobs of an RQ project against.
+"""The baseline of the benchmark for the jobs of an RQ project.
 
-The same work, written straight down: ``rq worker``, and ``python rq_jobs.py ADDRESS
+The same work, written in one file: ``rq worker``, and ``python rq_jobs.py ADDRESS
 NUMBER`` to enqueue. No settings, no retries, no limits, no request ids, no log but that
 of RQ.
 """
@@ -14,7 +14,7 @@ from rq import Queue
 
 
 def check_sites(urls: list[str]) -> dict[str, int]:
-    """Ask sites whether they are up, and count those that are."""
+    """Check whether sites are up, and count those that are."""
     with Client(timeout=5, follow_redirects=True) as client:
         return {"up": sum(client.get(url).is_success for url in urls)}
 

@@ -1,4 +1,4 @@
-"""Stand between a project's test and the program that it starts, which is forked.
+"""Stands for a program that a project's test starts, and that is forked.
 
 In the process of the tests, ``install`` makes ``subprocess`` start this file for what
 would be started with the same Python. It runs without site-packages, asks
@@ -26,7 +26,7 @@ SPECIAL = {"executable", "preexec_fn", "shell", "pass_fds", "user", "group", "um
 
 
 def is_plain(arguments: Any, options: dict[str, Any]) -> bool:  # noqa: ANN401
-    """Say whether a program can be forked as it would be started."""
+    """Return whether a program can be forked as it would be started."""
     if not isinstance(arguments, (list, tuple)) or len(arguments) < 2:  # noqa: PLR2004
         return False
     words = [os.fspath(one) for one in arguments]
@@ -41,7 +41,7 @@ def is_plain(arguments: Any, options: dict[str, Any]) -> bool:  # noqa: ANN401
 
 
 def install(program: str, address: str) -> None:
-    """Have programs that this Python would run forked.
+    """Fork programs that would be started with this Python.
 
     Args:
         program: This file.
@@ -68,7 +68,7 @@ def install(program: str, address: str) -> None:
 
 
 def main(address: str, arguments: Sequence[str]) -> int:
-    """Have a program forked and wait for it.
+    """Fork a program by the server, and wait for it.
 
     Returns:
         Its exit status; negative for a signal.

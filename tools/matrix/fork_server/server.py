@@ -78,7 +78,7 @@ class Server:
             self.selector.register(source, selectors.EVENT_READ)
 
     def serve(self) -> Job | None:
-        """Fork what is asked for; return in the child, with its job, or in the end."""
+        """Fork programs; return in a child, with its job, or at the end."""
         while True:
             for key, _ in self.selector.select():
                 source = key.fileobj
@@ -134,7 +134,7 @@ class Server:
             one.close()
 
     def pass_on(self, connection: socket.socket) -> None:
-        """Give a process a signal, or kill it: nobody waits for it any more."""
+        """Send a process a signal, or kill it if the client is gone."""
         pid = next(pid for pid, one in self.running.items() if one is connection)
         try:
             received = connection.recv(1)
@@ -154,7 +154,7 @@ class Server:
             os.kill(pid, signal.SIGKILL)
 
     def reap(self) -> None:
-        """Say how processes ended."""
+        """Report how processes ended."""
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         while self.running and (ended := os.waitid(os.P_ALL, 0, flags)):
             pid = ended.si_pid
@@ -195,7 +195,7 @@ def _tell(connection: socket.socket, message: Mapping[str, object]) -> None:
 
 
 def become(job: Job, streams: list[int]) -> None:
-    """Give this process what Python would have given a new one."""
+    """Set up this process as Python would have set up a new one."""
     try:
         os.setpgid(0, job["group"])
     except PermissionError:  # the group is in a session of its own
@@ -210,7 +210,7 @@ def become(job: Job, streams: list[int]) -> None:
 
 
 def search_path(arguments: list[str], installed: list[str]) -> list[str]:
-    """Say where a program that was started so finds modules."""
+    """Return the search path of a program with these arguments."""
     added = [os.path.abspath(one) for one in _path_variable() if one]  # noqa: PTH100
     match arguments[0]:
         case "-P":
