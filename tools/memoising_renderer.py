@@ -2,10 +2,10 @@
 
 Projects are rendered by copier, in ``python_patterns.render``; this is the memory for
 runs that render hundreds. A large project takes copier 340 ms; here each of the 738
-combinations takes 19 ms, with its files written. Copier has no place where results could be
-kept between its answers and its files, so its documented rules for paths and files are
-applied here, as those of its questions are in ``combinations``. The matrix renders a
-sample of its projects with copier too, and reports any difference.
+combinations takes 19 ms, with its files written. Copier has no place where results
+could be kept between its answers and its files, so its documented rules for paths and
+files are applied here, as those of its questions are in ``combinations``. The matrix
+renders a sample of its projects with copier too, and reports any difference.
 
 The result of a file depends on the few answers that it reads, and most projects share
 them. So each result is stored with the answers that were read for it, in their order: a
