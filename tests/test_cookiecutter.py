@@ -419,7 +419,7 @@ NEWS = "News of the second version."
 def change_readme(root: Path, tag: str) -> None:
     with (root / "template" / "README.md.jinja").open("a", encoding="utf-8") as stream:
         stream.write(f"\n{NEWS}\n")
-    commit(root, tag)
+    commit(root, tag=tag)
 
 
 def test_copier_updates_what_cookiecutter_made(
