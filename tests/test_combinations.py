@@ -15,11 +15,11 @@ from tools.combinations import (
     SelectionError,
     as_word,
     find_combinations,
-    load_config,
     sample,
     select,
 )
 from tools.memoising_renderer import MemoisingRenderer
+from tools.questions import load_config
 from tools.template import FAMILY_ROOT, copy_template, render
 
 CONFIG = load_config(FAMILY_ROOT)

@@ -23,8 +23,8 @@ from pytest_cookies.plugin import Cookies
 from repositories import commit, git
 from test_questions import REFUSED_NAMES
 from tools import cookiecutter_family
-from tools.combinations import load_config
 from tools.memoising_renderer import renderer_of
+from tools.questions import load_config
 from tools.template import (
     FAMILY_ROOT,
     check_out,

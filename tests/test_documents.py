@@ -2,8 +2,9 @@
 
 import re
 
-from tools.combinations import find_combinations, load_questions, settle
+from tools.combinations import find_combinations
 from tools.combinations_table import PATH, describe
+from tools.questions import load_questions, settle
 from tools.template import FAMILY_ROOT
 
 README = (FAMILY_ROOT / "README.md").read_text("utf-8")

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from repositories import commit
-from tools.combinations import Question, find_combinations, load_questions, settle
+from tools.combinations import find_combinations
+from tools.questions import Question, load_questions, settle
 from tools.records import Record, records, shape
 from tools.template import FAMILY_ROOT, copy_template, render
 

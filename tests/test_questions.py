@@ -16,8 +16,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tools.combinations import load_config
 from tools.memoising_renderer import renderer_of
+from tools.questions import load_config
 from tools.template import FAMILY_ROOT, family_template, render
 
 CONFIG = load_config(FAMILY_ROOT)

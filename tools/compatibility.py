@@ -10,7 +10,8 @@ from pathlib import Path
 import yaml
 
 from python_patterns.answers import RENAMED
-from tools.combinations import Combination, find_combinations, load_config
+from tools.combinations import Combination, find_combinations
+from tools.questions import load_config
 from tools.template import render
 
 # Sets of answers whose defaults are compared.

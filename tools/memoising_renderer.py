@@ -4,7 +4,7 @@ Projects are rendered by copier, in ``python_patterns.render``; this is the memo
 runs that render hundreds. A large project takes copier 340 ms; here each of the 738
 combinations takes 19 ms, with its files written. Copier has no place where results
 could be kept between its answers and its files, so its documented rules for paths and
-files are applied here, as those of its questions are in ``combinations``. The matrix
+files are applied here, as those of its questions are in ``questions``. The matrix
 renders a sample of its projects with copier too, and reports any difference.
 
 The result of a file depends on the few answers that it reads, and most projects share
@@ -27,7 +27,7 @@ from typing import Any, cast
 from jinja2.runtime import Context
 from jinja2.utils import missing
 
-from tools.combinations import Question, load_config, load_questions, settle
+from tools.questions import Question, load_config, load_questions, settle
 from tools.template import seconds_of
 
 SUFFIX = ".jinja"
@@ -285,7 +285,7 @@ class MemoisingRenderer:
         self.entries = _entries(family / config["_subdirectory"])
 
     def answers(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer every question, as ``combinations.settle`` does.
+        """Answer every question, as ``questions.settle`` does.
 
         Args:
             given: Answers for questions that make sense; the others take defaults.

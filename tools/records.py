@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.combinations import Combination, Question, find_combinations, load_questions
+from tools.combinations import Combination, find_combinations
 from tools.memoising_renderer import MemoisingRenderer
+from tools.questions import Question, load_questions
 from tools.template import FAMILY_ROOT
 
 GROW = "uvx --from TEMPLATE patterns grow "

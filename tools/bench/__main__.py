@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools import crash, live, servers
-from tools.combinations import load_config
+from tools.questions import load_config
 from tools.template import FAMILY_ROOT, copy_template, render
 
 BASELINES = Path(__file__).with_name("baselines")

@@ -22,7 +22,7 @@ JUDGES = (
 )
 # Those that decide what a project is, and what the first stage says of its files.
 RENDERERS = (
-    *("python_patterns.render", "tools.combinations", "tools.memoising_renderer"),
+    *("python_patterns.render", "tools.questions", "tools.memoising_renderer"),
     *("tools.template", "tools.matrix.lint"),
 )
 
