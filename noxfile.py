@@ -19,6 +19,12 @@ GROWING = ("tests/live/test_growing.py", "tests/live/test_records.py")
 WITH_BROWSER = ("tests/live/test_site.py", "tests/live/test_page.py")
 
 
+def run_module(session: nox.Session, module: str) -> None:
+    """Run one of the maintainers' tools, with the arguments of the command line."""
+    session.install("--editable", ".", *DEV)
+    session.run("python", "-m", module, *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the family's own tests."""
@@ -28,25 +34,25 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format and types of the family's own code."""
+    """Check style, format, types and declarations of the family's own code."""
     session.install("--editable", ".", *DEV, *BROWSER)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
+    # Users install src/ with these declarations; the tools use the group "dev".
+    session.run("deptry", "src")
 
 
 @nox.session
 def matrix(session: nox.Session) -> None:
     """Render every combination, test a sample: ``--all``, or words that select."""
-    session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "python_patterns.matrix", *session.posargs)
+    run_module(session, "tools.matrix")
 
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Plant faults in the template, and print which tier of the matrix caught each."""
-    session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "python_patterns.mutants", *session.posargs)
+    """Plant faults in the template, and print which stage of the matrix caught each."""
+    run_module(session, "tools.mutation")
 
 
 @nox.session
@@ -70,25 +76,22 @@ def grow(session: nox.Session) -> None:
     """Grow projects in steps, by every command of records, by every pair of answers."""
     session.install("--editable", ".", *DEV)
     session.run("pytest", "-n", "auto", *GROWING)
-    session.run("python", "-m", "python_patterns.pairs", *session.posargs)
+    session.run("python", "-m", "tools.grow_pairs", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Print what the template costs, as ratios; ``--quick`` for fewer rounds."""
-    session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "python_patterns.bench", *session.posargs)
+    run_module(session, "tools.bench")
 
 
 @nox.session
 def crash(session: nox.Session) -> None:
     """Print what becomes of jobs when workers are killed and the broker restarts."""
-    session.install("--editable", ".", *DEV)
-    session.run("python", "-m", "python_patterns.crash", *session.posargs)
+    run_module(session, "tools.crash")
 
 
 @nox.session
-def family(session: nox.Session) -> None:
+def cookiecutter(session: nox.Session) -> None:
     """Compile the variants into templates for cookiecutter, in dist/cookiecutter."""
-    session.install("--editable", ".")
-    session.run("python", "-m", "python_patterns.family", *session.posargs)
+    run_module(session, "tools.cookiecutter_family")

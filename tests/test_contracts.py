@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from python_patterns.render import render
+from tools.template import render
 
 
 def lint_imports(project: Path, *, src: bool) -> subprocess.CompletedProcess[str]:

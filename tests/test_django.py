@@ -3,7 +3,7 @@
 from itertools import product
 from pathlib import Path
 
-from python_patterns.render import FAMILY_ROOT, render
+from tools.template import FAMILY_ROOT, render
 
 SHAPES = [
     *product(("medium", "large"), ("layer", "feature"), ("sync", "async"), ("sqlite",)),

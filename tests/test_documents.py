@@ -2,9 +2,10 @@
 
 import re
 
-from python_patterns.cells import find_cells, load_questions, settle
-from python_patterns.combinations import PATH, describe
-from python_patterns.render import FAMILY_ROOT
+from tools.combinations import find_combinations
+from tools.combinations_table import PATH, describe
+from tools.questions import load_questions, settle
+from tools.template import FAMILY_ROOT
 
 README = (FAMILY_ROOT / "README.md").read_text("utf-8")
 CHOOSING = (FAMILY_ROOT / "docs" / "choosing.md").read_text("utf-8")
@@ -12,7 +13,7 @@ CHOOSING = (FAMILY_ROOT / "docs" / "choosing.md").read_text("utf-8")
 
 def test_the_combinations_are_current() -> None:
     """Where not: ``python -m python_patterns.combinations`` writes them."""
-    assert PATH.read_text("utf-8") == describe(find_cells(FAMILY_ROOT))
+    assert PATH.read_text("utf-8") == describe(find_combinations(FAMILY_ROOT))
 
 
 def test_the_recorded_dialogue_is_what_is_asked() -> None:

@@ -1,4 +1,4 @@
-"""What a project leaves open, by its answers and by what was added since."""
+"""A project's open gaps, by its answers and by what was added since."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from python_patterns import cli
-from python_patterns.cells import load_questions, settle
+from python_patterns.answers import read_answers
 from python_patterns.gaps import Gap, find_gaps
-from python_patterns.grow.project import read_answers
-from python_patterns.render import FAMILY_ROOT, family_template, render
+from tools.questions import load_questions, settle
+from tools.template import FAMILY_ROOT, family_template, render
 
 QUESTIONS = load_questions(FAMILY_ROOT)
 FLASK = {"framework": "flask"}

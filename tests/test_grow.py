@@ -13,32 +13,19 @@ import copier
 import pytest
 import yaml
 
-from python_patterns import cli, edits
+from python_patterns import cli
+from python_patterns.git import Repository
 from python_patterns.grow import land
-from python_patterns.grow.git import GIT, Repository
 from python_patterns.grow.imports import Rewriting
 from python_patterns.grow.modules import Modules
 from python_patterns.grow.moves import Moves
 from python_patterns.grow.project import check_is_newer
 from python_patterns.grow.report import UNDO, RefusedError
-from python_patterns.render import FAMILY_ROOT, copy_template
+from repositories import commit, git
+from tools.grow_pairs import edits
+from tools.template import FAMILY_ROOT, copy_template
 
 ANSWERS = ".copier-answers.yml"
-
-
-def git(directory: Path, *words: str) -> str:
-    return subprocess.run(
-        (GIT, "-c", "user.name=A", "-c", "user.email=a@example.com", *words),
-        cwd=directory,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-
-
-def commit(directory: Path, message: str = "Work") -> None:
-    git(directory, "add", "--all")
-    git(directory, "-c", "commit.gpgSign=false", "commit", "-q", "-m", message)
 
 
 def patterns(project: Path, *words: str) -> int:
@@ -64,23 +51,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     that projects may have already.
     """
     root = copy_template(FAMILY_ROOT, tmp_path_factory.mktemp("family") / "family")
-    git(root, "init", "-q", "--initial-branch=main")
-    commit(root)
-    git(root, "tag", "v1.0.0")
+    commit(root, tag="v1.0.0")
     modules = root / "questions/modules.yml"
     text = modules.read_text("utf-8")
     renamed = text.replace("logs: {{ core_dir }}logs", "logs: {{ core_dir }}logging")
     assert renamed != text
     modules.write_text(renamed, encoding="utf-8")
-    commit(root, "Second")
-    git(root, "tag", "v1.1.0")
+    commit(root, "Second", tag="v1.1.0")
     core = root / "template/{{ core }}"
     (core / "extra.py").write_text('"""More."""\n\nEXTRA = True\n', encoding="utf-8")
     (readme,) = root.glob("template/README.md.jinja")
     text = readme.read_text("utf-8")
     readme.write_text(f"{text}\nThe third version.\n", encoding="utf-8")
-    commit(root, "Third")
-    git(root, "tag", "v1.2.0")
+    commit(root, "Third", tag="v1.2.0")
     return root
 
 
@@ -116,7 +99,6 @@ def project(made: Callable[..., Path], tmp_path: Path) -> Path:
 
 def start(source: Path, destination: Path) -> Path:
     shutil.copytree(source, destination)
-    git(destination, "init", "-q", "--initial-branch=main")
     commit(destination, "Start")
     return destination
 
@@ -375,7 +357,6 @@ def test_in_a_folder_of_a_larger_repository_with_hooks_and_signing(
     top = tmp_path / "all"
     shutil.copytree(made(), top / "services/shop")
     (top / "other.txt").write_text("one\n", encoding="utf-8")
-    git(top, "init", "-q")
     commit(top)
     (top / "other.txt").write_text("two\n", encoding="utf-8")
     git(top, "config", "commit.gpgSign", "true")
@@ -389,20 +370,16 @@ def test_in_a_folder_of_a_larger_repository_with_hooks_and_signing(
     assert not (tmp_path / "hooked").exists()
     assert (shop / "src/my_service/my_own.py").is_file()
     assert (top / "other.txt").read_text("utf-8") == "two\n"
-    git(shop, "-c", "core.hooksPath=/dev/null", *UNDO.split()[1:])
-    status = git(top, "-c", "core.hooksPath=/dev/null", "status", "--porcelain")
+    git(shop, *UNDO.split()[1:])
+    status = git(top, "status", "--porcelain")
     assert status == " M other.txt\n"
 
 
 def edited_without_commit(project: Path) -> Path:
-    """Edit a project and commit it past hooks and signing."""
+    """Edit a project and commit it, in the repository that it is in."""
     edits.edit(project)
-    git(project, "-c", "core.hooksPath=/dev/null", "add", "--all", ".")
-    git(
-        project,
-        *("-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null"),
-        *("commit", "-q", "-m", "Edits"),
-    )
+    git(project, "add", "--all", ".")
+    git(project, "commit", "-q", "-m", "Edits")
     return project
 
 
@@ -425,11 +402,9 @@ def test_what_the_template_leaves_to_the_project_stays(
     git(tmp_path, "clone", "-q", str(template), str(root))
     env = root / "template/{{ structured }}/.env"
     env.write_text("LOG_LEVEL=INFO\n", encoding="utf-8")
-    commit(root)
-    git(root, "tag", "v2.0.0")
+    commit(root, tag="v2.0.0")
     env.write_text("LOG_LEVEL=DEBUG\n", encoding="utf-8")
-    commit(root)
-    git(root, "tag", "v2.1.0")
+    commit(root, tag="v2.1.0")
     made = tmp_path / "made"
     copier.run_copy(str(root), made, vcs_ref="v2.0.0", defaults=True, quiet=True)
     project = start(made, tmp_path / "project")

@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import select
-import shutil
 import subprocess
 import sys
 import time
@@ -16,15 +15,16 @@ from typing import Any
 import pytest
 import yaml
 
-from python_patterns.cells import Question, find_cells, load_questions, settle
-from python_patterns.records import Record, records, shape
-from python_patterns.render import FAMILY_ROOT, copy_template, render
+from repositories import commit
+from tools.combinations import find_combinations
+from tools.questions import Question, load_questions, settle
+from tools.records import Record, records, shape
+from tools.template import FAMILY_ROOT, copy_template, render
 
 QUESTIONS = load_questions(FAMILY_ROOT)
 SHAPE = shape()
-CELLS = find_cells(FAMILY_ROOT)
+COMBINATIONS = find_combinations(FAMILY_ROOT)
 COPIER = Path(sys.executable).parent / "copier"
-GIT = shutil.which("git") or "git"
 VARIANTS = sorted((FAMILY_ROOT / "variants").glob("*.yml"))
 # Each line: a context, what is recommended for it, and the sentences of the
 # requirements that say so. A2: API → FastAPI; site, admin → Django; simple, learning →
@@ -294,7 +294,7 @@ CHECKLIST = [
 
 @pytest.fixture(scope="module")
 def every() -> list[Record]:
-    """Give every cell with what its record is written from."""
+    """Give every combination with what its record is written from."""
     return list(records())
 
 
@@ -315,14 +315,14 @@ def test_every_record_answers_the_checklist(
     every: list[Record],
 ) -> None:
     for record in every:
-        cell, answers = record.cell, record.answers
+        combination, answers = record.combination, record.answers
         decisions = answers["decisions"]
-        assert [item["title"] for item in decisions[:7]] == CHECKLIST, cell.id
+        assert [item["title"] for item in decisions[:7]] == CHECKLIST, combination.id
         for item in decisions:
-            assert item["choice"], (cell.id, item)
-            assert all(why.endswith(".") for why in item["why"]), (cell.id, item)
-            assert item["why"] or item["against"], (cell.id, item)
-            assert item["alternatives"] or item["otherwise"], (cell.id, item)
+            assert item["choice"], (combination.id, item)
+            assert all(why.endswith(".") for why in item["why"]), (combination.id, item)
+            assert item["why"] or item["against"], (combination.id, item)
+            assert item["alternatives"] or item["otherwise"], (combination.id, item)
 
 
 def test_no_reason_speaks_of_what_was_not_chosen(
@@ -330,18 +330,18 @@ def test_no_reason_speaks_of_what_was_not_chosen(
 ) -> None:
     """Only alternatives, and what was recommended instead, are other options."""
     for record in every:
-        cell, answers = record.cell, record.answers
+        combination, answers = record.combination, record.answers
         for item in answers["decisions"]:
             text = " ".join([item["choice"], *item["why"]])
             found = [word for word in other_words(answers) if mentions(text, word)]
-            assert not found, (cell.id, found, text)
+            assert not found, (combination.id, found, text)
 
 
 def test_every_record_says_what_was_chosen_against_the_recommendation(
     every: list[Record],
 ) -> None:
     for record in every:
-        cell, answers = record.cell, record.answers
+        combination, answers = record.combination, record.answers
         if answers["has_duplicates"]:
             continue  # what a script does decides how
         against = {
@@ -357,7 +357,7 @@ def test_every_record_says_what_was_chosen_against_the_recommendation(
             )
         against |= {"orm"} if answers["uses_tortoise"] else set()
         noted = [note for item in answers["decisions"] for note in item["against"]]
-        assert len(noted) == len(against), (cell.id, noted, against)
+        assert len(noted) == len(against), (combination.id, noted, against)
 
 
 def parse(change: str) -> tuple[str, object]:
@@ -372,7 +372,7 @@ def test_every_command_of_a_record_is_accepted(
     recorded_names = [question.name for question in SHAPE]
     known: dict[tuple[object, ...], None] = {}
     for record in every:
-        cell, answers = record.cell, record.answers
+        combination, answers = record.combination, record.answers
         recorded = {
             name: answers[name]
             for name, question in zip(recorded_names, SHAPE, strict=True)
@@ -385,7 +385,7 @@ def test_every_command_of_a_record_is_accepted(
                 known[key] = None
                 new = settle(SHAPE, changed)
                 assert all(new[name] == value for name, value in map(parse, change)), (
-                    cell.id,
+                    combination.id,
                     change,
                 )
 
@@ -403,23 +403,9 @@ def test_the_record_is_in_the_project(tmp_path: Path) -> None:
     assert not (small / "docs").exists()
 
 
-def git(project: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-    subprocess.run(
-        [GIT, *identity, *arguments],
-        cwd=project,
-        check=True,
-        capture_output=True,
-        env={**os.environ, "GIT_CONFIG_GLOBAL": os.devnull},
-    )
-
-
 def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
     family = copy_template(FAMILY_ROOT, tmp_path / "family")
-    git(family, "init", "--quiet")
-    git(family, "add", "--all")
-    git(family, "commit", "--quiet", "--message", "Begin")
-    git(family, "tag", "v1.0.0")
+    commit(family, tag="v1.0.0")
     project = tmp_path / "project"
     copied = subprocess.run(
         [COPIER, "copy", "--defaults", str(family), str(project)],
@@ -429,9 +415,7 @@ def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
     )
     assert "What is left open, most important first" in copied.stderr
     assert "SQLite lets" in copied.stderr
-    git(project, "init", "--quiet")
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "--message", "Begin")
+    commit(project)
     record = (project / "docs" / "decisions.md").read_text("utf-8")
     command = "uvx --from TEMPLATE patterns grow database=postgresql"
     assert f"`{command}`" in record

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from python_patterns.lint import kinds_of, read, ruff_errors
+from tools.matrix.lint import kinds_of, read, ruff_errors
 
 SETTINGS = """\
 [project]

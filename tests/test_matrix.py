@@ -1,4 +1,4 @@
-"""Each kind of mistake is reported by its tier; nothing else is."""
+"""Each kind of mistake is reported by its stage; nothing else is."""
 
 import io
 import os
@@ -14,28 +14,30 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from python_patterns import checks, lint, matrix, mutants, programs
-from python_patterns.cells import find_cells, select
-from python_patterns.matrix import Options, Project
-from python_patterns.render import (
+from tools import mutation, processes
+from tools.combinations import find_combinations, select
+from tools.matrix import checks, environments, lint
+from tools.matrix.__main__ import main, shard
+from tools.matrix.report import (
+    BUILD,
+    OWN_TESTS,
+    RENDER,
+    STAGES,
+    TYPES,
+    Display,
+    Report,
+)
+from tools.matrix.run import Options, Project, projects_of, run
+from tools.template import (
     FAMILY_ROOT,
     copy_template,
     render,
     set_times_by_content,
 )
-from python_patterns.report import (
-    BUILD,
-    OWN_TESTS,
-    RENDER,
-    TIERS,
-    TYPES,
-    Display,
-    Report,
-)
 
-CELLS = find_cells(FAMILY_ROOT)
-CELL = select(
-    CELLS,
+COMBINATIONS = find_combinations(FAMILY_ROOT)
+COMBINATION = select(
+    COMBINATIONS,
     ["purpose=api", "size=small", "concurrency=sync", "worker=none"],
 )[0]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -128,18 +130,18 @@ MISTAKES: Mapping[str, tuple[Callable[[Path], None], int, str]] = {
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Run the matrix once over a clean project and one for each mistake."""
     root = tmp_path_factory.mktemp("matrix")
-    clean = render(CELL.answers, root / "trees" / "clean")
+    clean = render(COMBINATION.answers, root / "trees" / "clean")
     append("\n\nPLANTED: int = 1234\n")(clean)
-    projects = [Project("clean", "clean", clean, frozenset(TIERS))]
-    for name, (plant, tier, _) in MISTAKES.items():
+    projects = [Project("clean", "clean", clean, frozenset(STAGES))]
+    for name, (plant, stage, _) in MISTAKES.items():
         tree = root / "trees" / name.replace(" ", "-")
         shutil.copytree(clean, tree)
         append_free(tree)
         plant(tree)
-        projects.append(Project(name, name, tree, frozenset({RENDER, tier})))
+        projects.append(Project(name, name, tree, frozenset({RENDER, stage})))
     same_times(root / "trees")
     options = options_in(root)
-    return matrix.run(projects, options, Display(Console(file=io.StringIO())))
+    return run(projects, options, Display(Console(file=io.StringIO())))
 
 
 def append_free(tree: Path) -> None:
@@ -158,7 +160,7 @@ def same_times(root: Path) -> None:
 def options_in(root: Path) -> Options:
     return Options(
         python=PYTHON,
-        jobs=1,  # one lane, one type cache: what one project left, the next one finds
+        jobs=1,  # one slot, one type cache: what one project left, the next one finds
         cache=root / "cache",
         logs=root / "logs",
         scratch=root / "scratch",
@@ -167,28 +169,28 @@ def options_in(root: Path) -> Options:
 
 def test_clean_project_passes(report: Report) -> None:
     found = {
-        tier: errors
-        for (name, tier), errors in report.findings.items()
+        stage: errors
+        for (name, stage), errors in report.findings.items()
         if name == "clean"
     }
     assert found == {RENDER: [], TYPES: [], OWN_TESTS: []}
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_mistake_is_reported_by_its_tier(report: Report, name: str) -> None:
-    _, tier, message = MISTAKES[name]
-    errors = report.findings[name, tier]
+def test_mistake_is_reported_by_its_stage(report: Report, name: str) -> None:
+    _, stage, message = MISTAKES[name]
+    errors = report.findings[name, stage]
     assert any(message in error for error in errors), errors
 
 
 def test_what_passed_is_not_checked_again(tmp_path: Path) -> None:
     options = options_in(tmp_path)
-    tree = render(CELL.answers, tmp_path / "trees" / "one")
+    tree = render(COMBINATION.answers, tmp_path / "trees" / "one")
     project = Project("one", "one", tree, frozenset({TYPES, BUILD}))
 
     def check() -> tuple[Report, bool, str]:
         shown = io.StringIO()
-        report = matrix.run([project], options, Display(Console(file=shown)))
+        report = run([project], options, Display(Console(file=shown)))
         return report, ("one", TYPES) in report.known, shown.getvalue()
 
     _, known, shown = check()
@@ -238,16 +240,16 @@ def small_package(dependencies: list[str]) -> dict[str, str]:
 
 def test_type_cache_knows_what_an_environment_lacks(tmp_path: Path) -> None:
     """One cache serves all environments: it must not remember for the wrong one."""
-    log, lane = tmp_path / "log", tmp_path / "lane"
-    lane.mkdir()
+    log, slot = tmp_path / "log", tmp_path / "slot"
+    slot.mkdir()
     trees = {
         name: write(tmp_path / name, small_package(dependencies))
         for name, dependencies in {"has": ["packaging"], "lacks": []}.items()
     }
     found = []
     for name in ("has", "lacks", "has"):
-        environment = checks.environment(trees[name], tmp_path, PYTHON, log)
-        errors, _ = checks.type_errors(trees[name], environment, lane, log)
+        environment = environments.environment(trees[name], tmp_path, PYTHON, log)
+        errors, _ = checks.type_errors(trees[name], environment, slot, log)
         found.append(errors)
     assert found[0] == found[2] == []
     assert any('"packaging"' in error for error in found[1])
@@ -256,30 +258,30 @@ def test_type_cache_knows_what_an_environment_lacks(tmp_path: Path) -> None:
 def test_lowest_versions_are_those_that_are_declared(tmp_path: Path) -> None:
     tree = write(tmp_path / "one", small_package(["packaging>=24.1"]))
     for lowest in (True, False):
-        environment = checks.environment(
+        environment = environments.environment(
             tree, tmp_path, PYTHON, tmp_path / "log", lowest=lowest
         )
         found = list(environment.directory.rglob("packaging-24.1.dist-info"))
         assert bool(found) == lowest
 
 
-@pytest.mark.parametrize("lanes", [("one", "one"), ("one", "two")])
+@pytest.mark.parametrize("slots", [("one", "one"), ("one", "two")])
 def test_type_error_of_same_size_and_time_is_reported(
-    tmp_path: Path, lanes: tuple[str, str]
+    tmp_path: Path, slots: tuple[str, str]
 ) -> None:
     """Projects share relative paths, are rendered within one second, and caches."""
     found = []
     mistakes = {"right": "x: int = 1234\n", "wrong": 'x: int = "34"\n'}
-    for (name, text), lane_name in zip(mistakes.items(), lanes, strict=True):
-        lane = tmp_path / lane_name
-        lane.mkdir(exist_ok=True)
+    for (name, text), slot_name in zip(mistakes.items(), slots, strict=True):
+        slot = tmp_path / slot_name
+        slot.mkdir(exist_ok=True)
         config = '[tool.mypy]\nfiles = ["main.py"]\n'
         tree = write(tmp_path / name, {"main.py": text, "pyproject.toml": config})
         same_times(tree)
         lint.render_project(tree, None, {}, is_fresh=False, is_read_only=True)
-        errors, _ = checks.type_errors(tree, this_environment(), lane, tmp_path / "log")
+        errors, _ = checks.type_errors(tree, this_environment(), slot, tmp_path / "log")
         found.append(errors)
-        (cache,) = lane.glob("mypy-*")
+        (cache,) = slot.glob("mypy-*")
         was_first = cache / "was first"
         if found == [[]]:
             was_first.touch()
@@ -288,8 +290,8 @@ def test_type_error_of_same_size_and_time_is_reported(
     assert was_first.exists()
 
 
-def this_environment() -> checks.Environment:
-    return checks.Environment(Path(sys.prefix), {})
+def this_environment() -> environments.Environment:
+    return environments.Environment(Path(sys.prefix), {})
 
 
 def wheel_errors(tmp_path: Path, files: Mapping[str, str]) -> list[str]:
@@ -336,11 +338,13 @@ def test_contract_that_is_broken_is_reported(tmp_path: Path) -> None:
     assert errors[0] == "contract: Layers BROKEN"
 
 
-def test_every_cell_is_rendered_with_short_and_long_slugs(tmp_path: Path) -> None:
-    projects = matrix.projects_of([CELL], tmp_path, tmp_path, frozenset(TIERS))
+def test_every_combination_is_rendered_with_short_and_long_slugs(
+    tmp_path: Path,
+) -> None:
+    projects = projects_of([COMBINATION], tmp_path, tmp_path, frozenset(STAGES))
     slugs = [(project.answers or {}).get("project_slug", "") for project in projects]
     assert [len(slug) for slug in slugs] == [0, 1, 40]
-    assert [sorted(project.tiers) for project in projects] == [
+    assert [sorted(project.stages) for project in projects] == [
         [RENDER, TYPES, OWN_TESTS, BUILD],
         [RENDER],
         [RENDER],
@@ -352,11 +356,13 @@ def test_what_passed_from_the_same_template_is_not_rendered(tmp_path: Path) -> N
     options = options_in(tmp_path)
 
     def check(tree: str, template: Path, options: Options) -> tuple[Report, Path]:
-        tiers = frozenset({RENDER})
+        stages = frozenset({RENDER})
         path = tmp_path / tree
-        project = Project("one", CELL.id, path, tiers, template, CELL.answers)
+        project = Project(
+            "one", COMBINATION.id, path, stages, template, COMBINATION.answers
+        )
         shown = Display(Console(file=io.StringIO()))
-        return matrix.run([project], options, shown), path
+        return run([project], options, shown), path
 
     report, tree = check("first/one", family, options)
     assert not report.known
@@ -377,18 +383,20 @@ def test_what_passed_from_the_same_template_is_not_rendered(tmp_path: Path) -> N
         assert report.failures
 
 
-def test_cells_outside_the_sample_are_only_rendered(tmp_path: Path) -> None:
-    (project,) = matrix.projects_of(
-        [CELL], tmp_path, tmp_path, frozenset(TIERS), {CELL.id}
+def test_combinations_outside_the_sample_are_only_rendered(tmp_path: Path) -> None:
+    (project,) = projects_of(
+        [COMBINATION], tmp_path, tmp_path, frozenset(STAGES), {COMBINATION.id}
     )
-    assert project.tiers == {RENDER}
-    assert project.answers == CELL.answers
+    assert project.stages == {RENDER}
+    assert project.answers == COMBINATION.answers
 
 
 @pytest.mark.parametrize("parts", [1, 3, 7, 1000])
-def test_parts_for_several_machines_are_all_cells_and_each_once(parts: int) -> None:
-    found = [matrix.shard(CELLS, part, parts) for part in range(1, parts + 1)]
-    assert [cell for part in found for cell in part] == CELLS
+def test_parts_for_several_machines_are_all_combinations_and_each_once(
+    parts: int,
+) -> None:
+    found = [shard(COMBINATIONS, part, parts) for part in range(1, parts + 1)]
+    assert [combination for part in found for combination in part] == COMBINATIONS
     assert max(map(len, found)) - min(map(len, found)) <= 1
 
 
@@ -397,7 +405,7 @@ def test_a_part_that_there_is_not_is_refused(
     capsys: pytest.CaptureFixture[str], part: str
 ) -> None:
     with pytest.raises(SystemExit):
-        matrix.main(["--all", "--shard", part])
+        main(["--all", "--shard", part])
     assert "a part and the number of parts, such as 1/4." in capsys.readouterr().err
 
 
@@ -405,7 +413,7 @@ def test_selection_and_all_exclude_each_other(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        matrix.main(["--all", CELL.id])
+        main(["--all", COMBINATION.id])
     assert caught.value.code == 2
     assert "Give a selection or --all, not both." in capsys.readouterr().err
 
@@ -414,7 +422,7 @@ def test_program_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> No
     start = time.monotonic()
     pids = tmp_path / "pids"
     script = f"sleep 60 & echo $! > {pids}; wait"
-    outcome = programs.run(
+    outcome = processes.run(
         ["/bin/sh", "-c", script],
         directory=tmp_path,
         variables={"PATH": os.defpath},
@@ -439,30 +447,30 @@ def is_running(pid: int) -> bool:
 def test_command_line_refuses_an_unknown_answer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert matrix.main(["wroker=celery"]) == 2
+    assert main(["wroker=celery"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("There is no structural answer 'wroker'")
     assert error.count("\n") == 1
 
 
-def test_command_line_lists_cells(capsys: pytest.CaptureFixture[str]) -> None:
-    assert matrix.main(["--list", CELL.id]) == 0
-    assert capsys.readouterr().out == f"{CELL.id}\n"
+def test_command_line_lists_combinations(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list", COMBINATION.id]) == 0
+    assert capsys.readouterr().out == f"{COMBINATION.id}\n"
 
 
 def matrix_command(tmp_path: Path, *words: str) -> list[str]:
-    start = [sys.executable, "-m", "python_patterns.matrix", CELL.id]
+    start = [sys.executable, "-m", "tools.matrix", COMBINATION.id]
     return [*start, "--cache", str(tmp_path / "cache"), "--jobs", "1", *words]
 
 
-def test_command_line_renders_a_cell(tmp_path: Path) -> None:
-    words = ("--tiers", "1", "--keep", str(tmp_path / "kept"))
+def test_command_line_renders_a_combination(tmp_path: Path) -> None:
+    words = ("--stages", "1", "--keep", str(tmp_path / "kept"))
     done = subprocess.run(
         matrix_command(tmp_path, *words), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 cells, 3 projects, 0 failed" in done.stdout
-    assert (tmp_path / "kept" / CELL.id / "main.py").is_file()
+    assert "1 combinations, 3 projects, 0 failed" in done.stdout
+    assert (tmp_path / "kept" / COMBINATION.id / "main.py").is_file()
 
 
 def test_interrupt_ends_a_run(tmp_path: Path) -> None:
@@ -474,7 +482,7 @@ def test_interrupt_ends_a_run(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 120
-    while not (tmp_path / "cache" / "lanes").exists():  # the checks begin
+    while not (tmp_path / "cache" / "slots").exists():  # the checks begin
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
@@ -483,10 +491,12 @@ def test_interrupt_ends_a_run(tmp_path: Path) -> None:
     assert output.endswith("Stopped.\n")
 
 
-def test_mutants_are_of_every_framework_and_tier_and_still_fit(tmp_path: Path) -> None:
-    projects = [mutants.mutated(mutant, CELLS, tmp_path) for mutant in mutants.MUTANTS]
+def test_mutants_are_of_every_framework_and_stage_and_still_fit(tmp_path: Path) -> None:
+    projects = [
+        mutation.mutated(mutant, COMBINATIONS, tmp_path) for mutant in mutation.MUTANTS
+    ]
     assert len(projects) >= 25
-    assert {mutant.tier for mutant in mutants.MUTANTS} == TIERS.keys()
+    assert {mutant.stage for mutant in mutation.MUTANTS} == STAGES.keys()
     answers = [project.answers or {} for project in projects]
     frameworks = {"fastapi", "django", "flask", "none"}
     assert {one["framework"] for one in answers} == frameworks

@@ -1,25 +1,22 @@
 """No release breaks the projects of the one before."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from python_patterns.grow.git import GIT
-from python_patterns.promises import broken_promises, translated
-from python_patterns.render import FAMILY_ROOT, TEMPLATE_PARTS
+from python_patterns.answers import translated
+from python_patterns.git import GitError
+from repositories import git
+from tools.compatibility import broken_promises
+from tools.template import FAMILY_ROOT, check_out
 
 
 def newest_tag() -> str | None:
-    done = subprocess.run(
-        (GIT, "describe", "--tags", "--abbrev=0"),
-        cwd=FAMILY_ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    return done.stdout.strip() or None
+    try:
+        return git(FAMILY_ROOT, "describe", "--tags", "--abbrev=0").strip()
+    except GitError:
+        return None
 
 
 def test_the_newest_release_is_not_broken(tmp_path: Path) -> None:
@@ -27,14 +24,7 @@ def test_the_newest_release_is_not_broken(tmp_path: Path) -> None:
     if tag is None:
         pytest.skip("nothing is released yet")
     old = tmp_path / "old"
-    old.mkdir()
-    archive = subprocess.run(
-        (GIT, "archive", tag, *TEMPLATE_PARTS),
-        cwd=FAMILY_ROOT,
-        check=True,
-        capture_output=True,
-    )
-    subprocess.run(("/bin/tar", "-x"), cwd=old, input=archive.stdout, check=True)
+    check_out(FAMILY_ROOT, tag, old)
     assert broken_promises(old, FAMILY_ROOT, tmp_path / "scratch") == []
 
 

@@ -16,9 +16,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from python_patterns.bulk import bulk_of
-from python_patterns.cells import load_config
-from python_patterns.render import FAMILY_ROOT, family_template, render
+from tools.memoising_renderer import renderer_of
+from tools.questions import load_config
+from tools.template import FAMILY_ROOT, family_template, render
 
 CONFIG = load_config(FAMILY_ROOT)
 VARIANTS = sorted((FAMILY_ROOT / "variants").glob("*.yml"))
@@ -77,8 +77,8 @@ def test_a_preset_and_its_file_give_the_same_project(
     tmp_path: Path, variant: Path
 ) -> None:
     answers = yaml.safe_load(variant.read_text("utf-8"))
-    bulk_of(family_template()).render({"preset": variant.stem}, tmp_path / "name")
-    bulk_of(family_template()).render(answers, tmp_path / "file")
+    renderer_of(family_template()).render({"preset": variant.stem}, tmp_path / "name")
+    renderer_of(family_template()).render(answers, tmp_path / "file")
 
     assert files(tmp_path / "name") == files(tmp_path / "file")
     assert answers.items() <= recorded(tmp_path / "name").items()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from python_patterns.render import FAMILY_ROOT, render
+from tools.template import FAMILY_ROOT, render
 
 # Modules that know no framework, by the last word of their role.
 NEUTRAL = ("service", "repository", "schemas", "models", "jobs", "model", "training")

@@ -1,1 +1,1 @@
-"""Tools of the template family: cells, fast rendering, and the matrix of checks."""
+"""The command ``patterns``: change a project's answers, update it, list its gaps."""

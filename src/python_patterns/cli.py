@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from python_patterns.answers import read_answers
 from python_patterns.grow.report import (
     UNDO,
     Grown,
@@ -21,7 +22,7 @@ INTERRUPTED = 130
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="patterns",
-        description="Change a project's answers or version, or list what it lacks.",
+        description="Change a project's answers or version, or list its open gaps.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     every = argparse.ArgumentParser(add_help=False)
@@ -32,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--dry-run",
         action="store_true",
-        help="say what would change, and change nothing",
+        help="show what would change, and change nothing",
     )
     common.add_argument("--ref", help="tag, branch or commit of the template")
     grow = commands.add_parser(
@@ -45,22 +46,22 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "update",
         parents=[common],
-        help="take the template's newest version",
-        description="Keep the answers and take the newest tag, or what --ref gives.",
+        help="update to the template's newest version",
+        description="Keep the answers and update to the newest tag, or to --ref.",
     )
     gaps = commands.add_parser(
         "gaps",
         parents=[every],
-        help="say what the project leaves open, and the next step for each",
-        description="Say what the project leaves open as it is now. Ends with 1 while"
-        " something is, so that CI can ask.",
+        help="list the project's open gaps, and the next step for each",
+        description="List the project's open gaps. Exits with 1 while there is one, so"
+        " that CI can check.",
     )
     gaps.add_argument(
         "--accept",
         metavar="GAP",
         action="append",
         default=[],
-        help="a gap that may stay open, by its name; can be given again",
+        help="name of a gap that may stay open; can be repeated",
     )
     return parser
 
@@ -76,7 +77,7 @@ def _answers(words: Sequence[str]) -> dict[str, str]:
 
 
 def _tell(grown: Grown) -> None:
-    """Say what was done, or would be."""
+    """Print what was done, or would be."""
     for name, (old, new) in grown.answers.items():
         if not name.startswith("_") or name == "_commit":
             print(f"{name.strip('_')}: {old} -> {new}")
@@ -113,7 +114,7 @@ def _grow(options: argparse.Namespace, scratch: Path) -> int:
 
 def _gaps(options: argparse.Namespace, scratch: Path) -> int:
     from python_patterns.gaps import find_gaps  # noqa: PLC0415 - as above
-    from python_patterns.grow.project import read_answers, render  # noqa: PLC0415
+    from python_patterns.grow.project import render  # noqa: PLC0415
 
     directory = options.project.resolve()
     answers = read_answers(directory)

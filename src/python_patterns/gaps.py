@@ -1,4 +1,4 @@
-"""What a project leaves open now: ``patterns gaps``.
+"""A project's open gaps: ``patterns gaps``.
 
 The rules, with their sentences, are those of the template at the project's own version
 (``questions/gaps.yml``). The project's answers say which of them hold; what was added
@@ -40,7 +40,7 @@ class Gap:
     command: str
 
     def __str__(self) -> str:
-        """Say it as the command line does."""
+        """Return the gap as the command line prints it."""
         return f"{self.name}: {self.gap}\n  {self.next_step}\n    {self.command}"
 
 
@@ -84,7 +84,7 @@ def _has_text(project: Path, texts: Mapping[str, str]) -> bool:
 
 
 def is_closed(rule: Mapping[str, Any], project: Path) -> bool:
-    """Say whether what is in a project closes a gap that its answers leave.
+    """Return whether what is in a project closes a gap that its answers leave.
 
     Args:
         rule: The rule, as the template has it.

@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def is_sample(config: pytest.Config) -> bool:
-    """Say whether nobody chose what runs."""
+    """Return whether no tests were selected."""
     is_chosen = config.option.keyword or config.option.markexpr
     is_named = any(".py" in argument for argument in config.args)
     return not (config.getoption("--all") or is_chosen or is_named)

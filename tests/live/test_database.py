@@ -1,4 +1,4 @@
-"""Tier 5: many clients of one PostgreSQL, which goes away and comes back.
+"""Stage 5: many clients of one PostgreSQL, which goes away and comes back.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """
@@ -17,24 +17,25 @@ from threading import Barrier, Event
 import pytest
 from httpx2 import Client, Response
 
-from python_patterns import live, render, servers
-from python_patterns.cells import find_cells, select
-from python_patterns.live import Project, wait_until
+from tools import live, servers
+from tools.combinations import find_combinations, select
+from tools.live import Project, wait_until
+from tools.template import FAMILY_ROOT, render
 
 SHAPE = ("size=medium", "layout=layer", "database=postgresql", "worker=none")
 # By framework and concurrency; of two mappers, one is named too.
 SERVICES = {
     "-".join(
-        [cell.answers["framework"], cell.answers["concurrency"]]
-        + (["tortoise"] if cell.answers.get("orm") == "tortoise" else [])
-    ): cell.answers
-    for cell in select(find_cells(render.FAMILY_ROOT), [*SHAPE, "purpose=api"])
-    if cell.answers.get("websocket") != "yes"
+        [combination.answers["framework"], combination.answers["concurrency"]]
+        + (["tortoise"] if combination.answers.get("orm") == "tortoise" else [])
+    ): combination.answers
+    for combination in select(find_combinations(FAMILY_ROOT), [*SHAPE, "purpose=api"])
+    if combination.answers.get("websocket") != "yes"
 }
 (SITE,) = (
-    cell.answers
-    for cell in select(
-        find_cells(render.FAMILY_ROOT), [*SHAPE, "purpose=site", "concurrency=sync"]
+    combination.answers
+    for combination in select(
+        find_combinations(FAMILY_ROOT), [*SHAPE, "purpose=site", "concurrency=sync"]
     )
 )
 CLIENTS = 50
@@ -65,7 +66,7 @@ with psycopg.connect(sys.argv[1]) as connection:
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """Give a directory that PostgreSQL's own user may reach."""
+    """Return a directory that PostgreSQL's own user may reach."""
     directory = Path(tempfile.mkdtemp(prefix="python-patterns-postgresql-"))
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
@@ -78,7 +79,7 @@ def connect(port: int) -> Client:
 
 def make(answers: Mapping[str, str], directory: Path, url: str) -> Project:
     """Render a project and make the tables in its database."""
-    tree = render.render(answers, directory / "project")
+    tree = render(answers, directory / "project")
     driver = live.settings(tree)["DATABASE_URL"].partition(":")[0]
     variables = {
         **live.cheap_passwords(tree),

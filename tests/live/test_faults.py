@@ -1,4 +1,4 @@
-"""Tier 5: a generated project's own tests notice what is taken out of its data layer.
+"""Stage 5: a generated project's own tests notice what is taken out of its data layer.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from python_patterns import live, render
+from tools import live
+from tools.template import render
 
 API = {
     "purpose": "api",
@@ -139,21 +140,14 @@ FAULTS = {
 
 def run_tests(project: live.Project, names: str) -> subprocess.CompletedProcess[str]:
     """Run those of the project's own tests whose names have this in them."""
-    return subprocess.run(
-        project.command(("python", "-m", "pytest", "-q", "-k", names)),
-        cwd=project.tree,
-        env=dict(project.variables),
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    words = ("python", "-m", "pytest", "-q", "-k", names)
+    return project.ended(words, seconds=180)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_is_taken_out_is_noticed(name: str, tmp_path: Path) -> None:
     fault = FAULTS[name]
-    tree = render.render(PROJECTS[fault.project], tmp_path / "project")
+    tree = render(PROJECTS[fault.project], tmp_path / "project")
     project = live.make(tree, logs=tmp_path / "logs", variables={})
     assert run_tests(project, fault.tests).returncode == 0
 

@@ -1,4 +1,4 @@
-"""Tier 5: the web frameworks, seen by a client, are one.
+"""Stage 5: the web frameworks, seen by a client, are one.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """
@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from httpx2 import Client, Response
 
-from python_patterns import live, render
-from python_patterns.cells import find_cells, select
+from tools import live
+from tools.combinations import find_combinations, select
+from tools.template import FAMILY_ROOT, render
 
 SHAPE = {
     "purpose": "api",
@@ -25,9 +26,9 @@ SHAPE = {
 }
 FRAMEWORKS = sorted(
     {
-        cell.answers["framework"]
-        for cell in select(
-            find_cells(render.FAMILY_ROOT), [f"{k}={v}" for k, v in SHAPE.items()]
+        combination.answers["framework"]
+        for combination in select(
+            find_combinations(FAMILY_ROOT), [f"{k}={v}" for k, v in SHAPE.items()]
         )
     }
 )
@@ -101,11 +102,11 @@ def ask_for_problems(client: Client, database: Path) -> dict[str, dict[str, Any]
 def problems(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Give the problems of each framework, by what was asked for."""
+    """Return the problems of each framework, by what was asked for."""
     found = {}
     for framework in FRAMEWORKS:
         scratch = tmp_path_factory.mktemp(framework)
-        tree = render.render({**SHAPE, "framework": framework}, scratch / "project")
+        tree = render({**SHAPE, "framework": framework}, scratch / "project")
         scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
         project = live.make(
             tree,

@@ -20,12 +20,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from python_patterns import edits, live, pairs
-from python_patterns.cells import Cell, find_cells, sample
-from python_patterns.grow.git import GIT
-from python_patterns.pairs import Bench
-from python_patterns.render import FAMILY_ROOT, copy_template, render
-from python_patterns.report import Display
+from repositories import commit, git
+from tools import live
+from tools.combinations import Combination, find_combinations, sample
+from tools.grow_pairs import edits, pairs
+from tools.grow_pairs.pairs import Workbench
+from tools.matrix.report import Display
+from tools.template import FAMILY_ROOT, copy_template, render
 
 # Each step changes what it names, and keeps the rest.
 STEPS: Sequence[Mapping[str, str]] = (
@@ -45,12 +46,12 @@ DATABASE_STEPS: Sequence[Mapping[str, str]] = (
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path.resolve())
+def bench(tmp_path: Path) -> Workbench:
+    return Workbench(tmp_path.resolve())
 
 
 def climb(
-    bench: Bench, steps: Sequence[Mapping[str, str]], **common: str
+    bench: Workbench, steps: Sequence[Mapping[str, str]], **common: str
 ) -> list[Path]:
     """Grow an edited project through all steps, each without a conflict."""
     answers = {**common, **steps[0]}
@@ -71,19 +72,19 @@ def climb(
     return grown
 
 
-def check(bench: Bench, trees: Sequence[Path]) -> None:
+def check(bench: Workbench, trees: Sequence[Path]) -> None:
     """Take projects through their own checks and tests."""
     report = pairs.check(trees, bench.scratch, Display(Console(file=io.StringIO())))
     assert report.failures == {}
     assert len(report.findings) == 3 * len(trees)
 
 
-def test_from_one_file_to_workers_with_every_edit(bench: Bench) -> None:
+def test_from_one_file_to_workers_with_every_edit(bench: Workbench) -> None:
     check(bench, climb(bench, STEPS, framework="fastapi"))
 
 
 @pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
-def test_a_database_filled_before_works_after(bench: Bench, framework: str) -> None:
+def test_a_database_filled_before_works_after(bench: Workbench, framework: str) -> None:
     trees = climb(bench, DATABASE_STEPS, framework=framework)
     file = bench.scratch / "shop.db"
     scheme = live.settings(trees[0])["DATABASE_URL"].partition(":")[0]
@@ -148,30 +149,38 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [first, second, third]
 
 
-def some_cells() -> list[Cell]:
-    """Return cells of every framework and size, not small: those have no logs."""
-    chosen = sample(find_cells(FAMILY_ROOT))
-    cells: dict[tuple[str, ...], Cell] = {}
-    for cell in chosen:
-        if cell.answers["size"] != "small":
+def some_combinations() -> list[Combination]:
+    """Return one of every framework and size, but small: those have no logs."""
+    chosen = sample(find_combinations(FAMILY_ROOT))
+    combinations: dict[tuple[str, ...], Combination] = {}
+    for combination in chosen:
+        if combination.answers["size"] != "small":
             kind = tuple(
-                cell.answers[name] for name in ("framework", "size", "purpose")
+                combination.answers[name] for name in ("framework", "size", "purpose")
             )
-            cells.setdefault(kind, cell)
-    found = list(cells.values())
+            combinations.setdefault(kind, combination)
+    found = list(combinations.values())
     more = [
-        cell for cell in chosen if cell not in found and cell.answers["size"] != "small"
+        combination
+        for combination in chosen
+        if combination not in found and combination.answers["size"] != "small"
     ]
     return [*found, *more][:12]
 
 
-@pytest.mark.parametrize("cell", some_cells(), ids=lambda cell: cell.id)
+@pytest.mark.parametrize(
+    "combination", some_combinations(), ids=lambda combination: combination.id
+)
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (0, 2), (1, 2)])
 def test_an_update_keeps_every_edit(
-    bench: Bench, versions: Sequence[Path], cell: Cell, start: int, end: int
+    bench: Workbench,
+    versions: Sequence[Path],
+    combination: Combination,
+    start: int,
+    end: int,
 ) -> None:
-    old = render(cell.answers, bench.scratch / "old", template=versions[start])
-    new = render(cell.answers, bench.scratch / "new", template=versions[end])
+    old = render(combination.answers, bench.scratch / "old", template=versions[start])
+    new = render(combination.answers, bench.scratch / "new", template=versions[end])
     fresh = bench.repository.import_directory(new)
     assert bench.grow(old, new, old).tree == fresh
 
@@ -215,13 +224,10 @@ def test_an_update_keeps_every_edit(
 
 def test_killed_at_any_moment_it_is_as_before_or_as_after(tmp_path: Path) -> None:
     template = copy_template(FAMILY_ROOT, tmp_path / "family")
-    git(template, "init", "-q")
-    commit(template)
-    git(template, "tag", "v1")
+    commit(template, tag="v1")
     project = tmp_path / "project"
     run = (sys.executable, "-m", "copier", "copy", "-q", "--defaults")
     subprocess.run((*run, str(template), str(project)), check=True)
-    git(project, "init", "-q")
     commit(project)
     edits.edit(project)
     commit(project)
@@ -254,22 +260,6 @@ def test_killed_at_any_moment_it_is_as_before_or_as_after(tmp_path: Path) -> Non
     assert False in seen
 
 
-def git(directory: Path, *words: str) -> str:
-    settings = ("-c", "user.name=A", "-c", "user.email=a@example.com")
-    return subprocess.run(
-        (GIT, *settings, *words),
-        cwd=directory,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-
-
-def commit(directory: Path) -> None:
-    git(directory, "add", "--all")
-    git(directory, "-c", "commit.gpgSign=false", "commit", "-q", "-m", "Work")
-
-
 # --- Pairs ----------------------------------------------------------------------------
 
 
@@ -285,9 +275,9 @@ def commit(directory: Path) -> None:
     ids=" ".join,
 )
 def test_a_grown_project_passes_its_own_checks(
-    bench: Bench, words: tuple[str, str]
+    bench: Workbench, words: tuple[str, str]
 ) -> None:
-    every = pairs.all_pairs(find_cells(FAMILY_ROOT))
+    every = pairs.all_pairs(find_combinations(FAMILY_ROOT))
     pair = next(one for one in every if all(word in one.name for word in words))
     old, new = bench.rendered(pair.old.id), bench.rendered(pair.new.id)
     own = bench.scratch / "own"

@@ -1,4 +1,4 @@
-"""Tier 5: the variants run as a user runs them, on real servers.
+"""Stage 5: the variants run as a user runs them, on real servers.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """
@@ -24,17 +24,18 @@ import pytest
 import yaml
 from httpx2 import Client, Response
 
-from python_patterns import live, render, servers
-from python_patterns.live import Project, kill, stop, wait_until
+from tools import live, servers
+from tools.live import Project, kill, stop, wait_until
+from tools.template import FAMILY_ROOT, render
 
 # What has no server is run in other ways, below, and pages in a browser: test_site.py.
 VARIANTS = sorted(
     path
-    for path in (render.FAMILY_ROOT / "variants").glob("*.yml")
+    for path in (FAMILY_ROOT / "variants").glob("*.yml")
     if path.stem != "site"
     and yaml.safe_load(path.read_text("utf-8")).get("framework") != "none"
 )
-LARGE = yaml.safe_load((render.FAMILY_ROOT / "variants/api-large.yml").read_text())
+LARGE = yaml.safe_load((FAMILY_ROOT / "variants/api-large.yml").read_text())
 
 # uvicorn closes everything, and then ends by the signal that it got.
 STOPPED = (0, -signal.SIGTERM)
@@ -82,7 +83,7 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def sites() -> Iterator[list[str]]:
-    """Give two sites: one that is up, one that is not there."""
+    """Return two sites: one that is up, one that is not there."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
         Thread(target=server.serve_forever).start()
         yield [
@@ -99,7 +100,7 @@ def make_project(
     """Return what renders a project and makes all that it needs, but starts nothing."""
 
     def make(answers: Mapping[str, Any], variables: Mapping[str, str]) -> Project:
-        tree = render.render(answers, tmp_path / "project")
+        tree = render(answers, tmp_path / "project")
         wanted = {
             "SITES": json.dumps(sites),
             **live.cheap_passwords(tree),
@@ -338,7 +339,7 @@ def test_a_variant_serves_works_and_stops(
 def make_variant(
     name: str, make_project: MakeProject, variables: Mapping[str, str]
 ) -> Project:
-    text = (render.FAMILY_ROOT / "variants" / f"{name}.yml").read_text("utf-8")
+    text = (FAMILY_ROOT / "variants" / f"{name}.yml").read_text("utf-8")
     return make_project(yaml.safe_load(text), variables)
 
 
@@ -346,15 +347,7 @@ def call(project: Project, *arguments: object) -> subprocess.CompletedProcess[st
     """Run the command of a project as its owner does, and wait for its end."""
     installed = (project.tree / "app" / "main.py").exists()
     program = ("python", "-m", "app.main") if installed else ("python", "main.py")
-    return subprocess.run(
-        project.command((*program, *map(str, arguments))),
-        cwd=project.tree,
-        env=dict(project.variables),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return project.ended((*program, *map(str, arguments)), seconds=60)
 
 
 def test_a_script_checks_sites_and_says_so(
@@ -463,7 +456,7 @@ print(result.get(timeout=30), result.state, int(attempts.get("probe-attempts")))
 def celery_project(
     request: pytest.FixtureRequest, make_project: MakeProject
 ) -> Project:
-    """Give a large project with users and Celery, and the probe beside its code."""
+    """Return a large project with users and Celery, and the probe beside its code."""
     answers = {**LARGE, "concurrency": request.param}
     # The less time a job may take, the sooner those of a killed worker come again.
     project = make_project(answers, {"JOB_TIME_LIMIT_SECONDS": "2"})

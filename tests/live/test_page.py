@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from python_patterns.cells import Cell
-from python_patterns.page import write_page
-from python_patterns.report import OWN_TESTS, RENDER, TYPES, Display, Report, Spent
+from tools.combinations import Combination
+from tools.matrix.page import write_page
+from tools.matrix.report import OWN_TESTS, RENDER, TYPES, Display, Report, Spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def page(new_page: "Callable[..., Page]", tmp_path: Path) -> "Page":
-    """Open the page of a run with three cells, one of which failed."""
-    cells = [
-        Cell({"framework": framework, "size": size})
+    """Open the page of a run with three combinations, one of which failed."""
+    combinations = [
+        Combination({"framework": framework, "size": size})
         for framework, size in (
             ("flask", "small"),
             ("flask", "medium"),
@@ -28,16 +28,18 @@ def page(new_page: "Callable[..., Page]", tmp_path: Path) -> "Page":
         )
     ]
     report = Report(Display(Console(quiet=True)))
-    for cell in cells:
-        report.add(cell.id, RENDER, [], Spent(1, 0.25))
-        report.add_known(cell.id, TYPES)
-    broken = cells[1].id
+    for combination in combinations:
+        report.add(combination.id, RENDER, [], Spent(1, 0.25))
+        report.add_known(combination.id, TYPES)
+    broken = combinations[1].id
     report.add(broken, OWN_TESTS, ["test_a failed: <b> & </script>"], Spent(9, 8.5))
-    log = tmp_path / broken / f"tier-{OWN_TESTS}.log"
+    log = tmp_path / broken / f"stage-{OWN_TESTS}.log"
     log.parent.mkdir()
     log.write_text("the whole log\n", encoding="utf-8")
-    cell_of = {cell.id: cell.id for cell in cells}
-    path = write_page(report, cells, cell_of, tmp_path, "3 cells, 1 failed")
+    combination_of = {combination.id: combination.id for combination in combinations}
+    path = write_page(
+        report, combinations, combination_of, tmp_path, "3 combinations, 1 failed"
+    )
     page = new_page(offline=True)
     page.goto(path.as_uri())
     return page
@@ -49,16 +51,16 @@ def shown(page: "Page") -> str:
 
 
 def test_filters_work(page: "Page") -> None:
-    assert shown(page) == "3 of 3 cells"
+    assert shown(page) == "3 of 3 combinations"
     page.get_by_label("framework").select_option("flask")
-    assert shown(page) == "2 of 3 cells"
+    assert shown(page) == "2 of 3 combinations"
     page.get_by_label("State").select_option("failed")
-    assert shown(page) == "1 of 3 cells"
+    assert shown(page) == "1 of 3 combinations"
     assert page.get_by_role("row", name="flask-medium").is_visible()
     assert page.get_by_role("row", name="flask-small").is_hidden()
     page.get_by_label("State").select_option("all")
-    page.get_by_label("Cell").fill("small")
-    assert shown(page) == "1 of 3 cells"
+    page.get_by_label("Combination").fill("small")
+    assert shown(page) == "1 of 3 combinations"
 
 
 def test_the_log_of_a_failure_is_one_click_away(page: "Page") -> None:
@@ -69,5 +71,5 @@ def test_the_log_of_a_failure_is_one_click_away(page: "Page") -> None:
     row.get_by_role("button").click()
     assert page.get_by_text("the whole log").is_visible()
     assert page.get_by_text("test_a failed: <b> & </script>").is_visible()
-    command = "nox -s matrix -- flask-medium --tiers 3 --keep DIR"
+    command = "nox -s matrix -- flask-medium --stages 3 --keep DIR"
     assert page.get_by_text(command).is_visible()

@@ -16,10 +16,10 @@ import pytest
 import uv
 
 from python_patterns import cli
-from python_patterns.grow.git import GIT
-from python_patterns.grow.project import read_answers
-from python_patterns.records import GROW, Record, records
-from python_patterns.render import FAMILY_ROOT, copy_template, render
+from python_patterns.answers import read_answers
+from repositories import commit
+from tools.records import GROW, Record, records
+from tools.template import FAMILY_ROOT, copy_template, render
 
 
 def has_engine() -> bool:
@@ -48,21 +48,6 @@ TYPED = {"changepassword": "correct horse 1\n" * 2}
 DOCKER = pytest.mark.skipif(not has_engine(), reason="no container engine here")
 
 
-def git(directory: Path, *words: str) -> None:
-    subprocess.run(
-        (GIT, "-c", "user.name=A", "-c", "user.email=a@example.com", *words),
-        cwd=directory,
-        check=True,
-        capture_output=True,
-    )
-
-
-def commit(directory: Path) -> None:
-    git(directory, "init", "-q")
-    git(directory, "add", "--all")
-    git(directory, "-c", "commit.gpgSign=false", "commit", "-q", "-m", "Work")
-
-
 def files(tree: Path) -> dict[str, bytes]:
     return {
         path.relative_to(tree).as_posix(): path.read_bytes()
@@ -74,8 +59,7 @@ def files(tree: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = copy_template(FAMILY_ROOT, tmp_path_factory.mktemp("family") / "family")
-    commit(root)
-    git(root, "tag", "v1.0.0")
+    commit(root, tag="v1.0.0")
     return root
 
 
@@ -111,7 +95,7 @@ OURS = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON"}
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Mapping[str, str]:
-    """Give the variables of a shell with uv and an environment of its own."""
+    """Return the variables of a shell with uv and an environment of its own."""
     environment = tmp_path / "environment"
     make = ("venv", "--quiet", "--seed", "--python", sys.executable, environment)
     subprocess.run((uv.find_uv_bin(), *make), check=True)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from python_patterns import live, render
+from tools import live
+from tools.template import FAMILY_ROOT, render
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -37,9 +38,9 @@ def address(
 ) -> Iterator[str]:
     """Start the site as in production, and give its address."""
     directory = tmp_path_factory.mktemp("site")
-    answers = yaml.safe_load((render.FAMILY_ROOT / "variants/site.yml").read_text())
+    answers = yaml.safe_load((FAMILY_ROOT / "variants/site.yml").read_text())
     image = live.make(
-        render.render({**answers, "project_name": "Stationery"}, directory / "project"),
+        render({**answers, "project_name": "Stationery"}, directory / "project"),
         logs=directory / "logs",
         variables={},
     )
@@ -69,7 +70,7 @@ def address(
 
 @pytest.fixture
 def page(new_page: "Callable[..., Page]", address: str) -> "Page":
-    """Give a page of a new browser."""
+    """Return a page of a new browser."""
     return new_page(base_url=address, viewport={"width": 960, "height": 640})
 
 

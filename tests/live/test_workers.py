@@ -1,4 +1,4 @@
-"""Tier 5: jobs, through a real broker, done by a process of their own.
+"""Stage 5: jobs, through a real broker, done by a process of their own.
 
 Not among the default tests, for they take minutes: ``nox -s live``.
 """
@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from httpx2 import Client
 
-from python_patterns import live, render, servers
-from python_patterns.crash import WORKERS
-from python_patterns.live import Project, stop, wait_until
+from tools import live, servers
+from tools.crash import WORKERS
+from tools.live import Project, stop, wait_until
+from tools.template import render
 
 MEDIUM = {"size": "medium", "layout": "layer", "concurrency": "sync"}
 # What takes jobs from clients: users to be welcomed ...
@@ -109,7 +110,7 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    """Give the address of a site that is up."""
+    """Return the address of a site that is up."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
         Thread(target=server.serve_forever).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -118,7 +119,7 @@ def site() -> Iterator[str]:
 
 def make(answers: Mapping[str, Any], directory: Path, port: int, site: str) -> Project:
     """Render a project whose jobs are tried three times, and make all that it needs."""
-    tree = render.render(answers, directory / "project")
+    tree = render(answers, directory / "project")
     (directory / "marks").mkdir()
     variables = {
         "BROKER_URL": f"redis://127.0.0.1:{port}/0",
@@ -258,7 +259,7 @@ def test_what_a_command_leaves_is_done_by_another_process(
 @pytest.mark.parametrize("worker", WORKERS)
 def test_a_project_notices_that_its_worker_is_gone(worker: str, tmp_path: Path) -> None:
     answers = {"framework": "fastapi", "worker": worker, **WITH_CHECKS["fastapi"]}
-    tree = render.render(answers, tmp_path / "project")
+    tree = render(answers, tmp_path / "project")
     project = live.make(tree, logs=tmp_path / "logs", variables={})
     (tree / "app" / "worker.py").unlink()
 

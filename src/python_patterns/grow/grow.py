@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from python_patterns.answers import ANSWERS, read_answers
+from python_patterns.git import Repository, Tree
 from python_patterns.grow import land, project
-from python_patterns.grow.git import Repository, Tree
 from python_patterns.grow.plan import Merger, Plan
-from python_patterns.grow.project import Rendered
 from python_patterns.grow.report import Grown, RecoveredError, RefusedError, Wish
+from python_patterns.render import Rendered
 
 
 def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
@@ -30,11 +31,11 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
             f"{', but for ' + ', '.join(left) if left else ''}: run this again"
         )
     project.check(repository)
-    answers = project.read_answers(directory)
+    answers = read_answers(directory)
     commit = answers.get("_commit")
     if not isinstance(commit, str):
         raise RefusedError(
-            f"{project.ANSWERS} has no _commit: the project came from a template"
+            f"{ANSWERS} has no _commit: the project came from a template"
             " that is not in git, so its old version is not known"
         )
     old = project.render(answers, commit, scratch / "old")
@@ -58,7 +59,7 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
 
 
 def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> Merger:
-    """Take the two renders in, without what the template leaves to the project."""
+    """Store the two renders, without what the template leaves to the project."""
     trees = []
     for rendered in (old, new):
         tree = repository.import_directory(rendered.directory)
@@ -69,8 +70,8 @@ def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> 
         }
         trees.append(kept)
     # The answers are the template's to write.
-    if project.ANSWERS in trees[0]:
-        own = {**own, project.ANSWERS: trees[0][project.ANSWERS]}
+    if ANSWERS in trees[0]:
+        own = {**own, ANSWERS: trees[0][ANSWERS]}
     return Merger(repository, trees[0], trees[1], own, new.directory)
 
 

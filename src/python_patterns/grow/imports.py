@@ -14,7 +14,8 @@ from functools import cached_property
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
-from python_patterns.grow.modules import Modules, lines_of, parse, top_imports
+from python_patterns.grow.modules import Modules, lines_of, parse
+from python_patterns.imports import Imported, imported, top_imports
 
 
 def _dotted(name: str) -> cst.Attribute | cst.Name:
@@ -245,8 +246,6 @@ class Rewriting:
 
 # --- Imports as a set -----------------------------------------------------------------
 
-type Imported = tuple[str, str, str | None]
-
 
 @dataclass(frozen=True)
 class Block:
@@ -263,22 +262,6 @@ class Block:
     after: int
     names: frozenset[Imported]
     statements: Sequence[tuple[str, Sequence[Imported]]]
-
-
-def imported(statement: ast.stmt) -> list[Imported]:
-    """List what a statement imports."""
-    if isinstance(statement, ast.Import):
-        return [(alias.name, "", alias.asname) for alias in statement.names]
-    if isinstance(statement, ast.ImportFrom):
-        module = "." * statement.level + (statement.module or "")
-        return [(module, alias.name, alias.asname) for alias in statement.names]
-    return []
-
-
-def bound_name(one: Imported) -> str:
-    """Return the name that an import makes known."""
-    module, name, alias = one
-    return alias or name or module.partition(".")[0]
 
 
 def import_line(module: str, names: Iterable[Imported]) -> str:
@@ -331,7 +314,7 @@ def merged_block(base: Block, ours: Block, theirs: Block) -> str:
 
 
 def has_same_comments(old: str, one: Block, own: str, other: Block) -> bool:
-    """Say whether two modules say the same beside their imports."""
+    """Return whether two modules have the same comments at their imports."""
     sides = [
         {line.partition("#")[2] for line in lines_of(text)[at.first : at.after]}
         for text, at in ((old, one), (own, other))

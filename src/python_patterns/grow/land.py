@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from python_patterns.grow.git import Entry, GitError, Repository
+from python_patterns.git import Entry, GitError, Repository
 
 NAME = "patterns-grow.json"
 # How many tenths of a second a step may take that is not dead.
@@ -99,7 +99,7 @@ def land(journal: Path) -> None:
 
 
 def recover(repository: Repository) -> list[str] | None:
-    """Put a project back as it was where a run was killed while it wrote.
+    """Restore a project if a run was killed while it wrote.
 
     A file is put back only if it is what it was, or what the killed run wrote, or a
     part of that: what someone wrote since is left as it is.
@@ -145,7 +145,7 @@ def recover(repository: Repository) -> list[str] | None:
 def _is_ours(
     repository: Repository, file: Path, entries: tuple[Entry | None, Entry | None]
 ) -> bool:
-    """Say whether a file is as it was, or as the killed run left it."""
+    """Return whether a file is as it was, or as the killed run left it."""
     if file.is_symlink():
         content = os.fsencode(file.readlink())
     elif file.is_file():

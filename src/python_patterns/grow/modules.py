@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from python_patterns.grow.moves import Moves
+from python_patterns.imports import STATEMENTS, is_text, top_imports
 
 
 def module_of(path: str) -> str | None:
@@ -67,18 +68,14 @@ class Piece:
     gap: str
 
 
-def _is_text(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
 def pieces(text: str) -> list[Piece]:
     """Cut a module into its statements; imports and the docstring are left out."""
     module = parse(text)
     lines = lines_of(text)
     found = []
     for number, statement in enumerate(module.body if module else ()):
-        is_import = isinstance(statement, ast.Import | ast.ImportFrom)
-        if is_import or (number == 0 and _is_text(statement)):
+        is_import = isinstance(statement, STATEMENTS)
+        if is_import or (number == 0 and is_text(statement)):
             continue
         decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
         above = (decorator.lineno for decorator in decorators)
@@ -98,17 +95,6 @@ def pieces(text: str) -> list[Piece]:
                 "\n" * (first - gap),
             )
         )
-    return found
-
-
-def top_imports(module: ast.Module | None) -> list[ast.Import | ast.ImportFrom]:
-    """Return the imports that stand before all else but the docstring."""
-    found = []
-    for number, statement in enumerate(module.body if module else ()):
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            found.append(statement)
-        elif number or not _is_text(statement):
-            break
     return found
 
 
@@ -141,7 +127,7 @@ def defined(text: str) -> set[str]:
 
 @functools.cache
 def is_decorated(text: str, name: str) -> bool:
-    """Say whether a module defines a name with a decorator."""
+    """Return whether a module defines a name with a decorator."""
     module = parse(text)
     return any(
         bool(getattr(statement, "decorator_list", ()))
@@ -261,5 +247,5 @@ class Modules:
 
 
 def is_test_file(path: str) -> bool:
-    """Say whether a file belongs to the tests."""
+    """Return whether a file belongs to the tests."""
     return path.startswith(("tests/", "test_"))

@@ -14,7 +14,7 @@ WORD = "{}"
 
 
 def _with_word(path: str, word: str) -> str | None:
-    """Put a placeholder for a word that a path has as directory or as module."""
+    """Replace a word that a path has as directory or as module by a placeholder."""
     parts = path.split("/")
     parts[-1], dot, suffix = parts[-1].partition(".")
     if word not in parts:
@@ -28,7 +28,7 @@ def _words(path: str) -> set[str]:
 
 
 def _kind(path: str) -> str:
-    """Say which votes count for a path: those of modules, or those of other files."""
+    """Return which votes count for a path: those of modules, or of other files."""
     return "py" if path.endswith(".py") else "other"
 
 
@@ -52,7 +52,7 @@ def _package(paths: Iterable[str]) -> str:
 
 
 def is_test(path: str) -> bool:
-    """Say whether a file is one of pytest's."""
+    """Return whether a file is one of pytest's."""
     name = PurePosixPath(path).name
     return name.startswith("test_") or name.endswith("_test.py")
 

