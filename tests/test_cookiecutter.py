@@ -312,7 +312,7 @@ def test_what_is_typed_is_refused_with_the_same_sentence(
 
     assert ended.returncode == 1
     assert ended.stderr.strip() == (
-        "The author holds a template tag. Leave out {{, {% and {#."
+        "The author contains a template tag. Remove {{, {% and {#."
     )
     assert not (tmp_path / "my_shop").exists()
 

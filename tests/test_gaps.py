@@ -152,9 +152,9 @@ def test_a_script_leaves_no_gap_and_says_so(
     for variant in ("script", "script-cpu"):
         project = render({"preset": variant}, tmp_path / variant)
         assert main(project) == 0
-        assert capsys.readouterr().out == "No gap is left.\n"
+        assert capsys.readouterr().out == "No open gaps.\n"
         record = "docs/decisions.md" if variant == "script" else "README.md"
-        assert "No gap is left." in (project / record).read_text("utf-8")
+        assert "No open gaps." in (project / record).read_text("utf-8")
 
 
 def test_ci_fails_while_a_gap_is_open_that_nobody_accepted(
@@ -164,7 +164,7 @@ def test_ci_fails_while_a_gap_is_open_that_nobody_accepted(
     accepted = ["--accept=unmeasured", "--accept=one-machine"]
 
     assert main(project, *accepted) == 1
-    assert capsys.readouterr().out.startswith("open-to-all: Who reaches")
+    assert capsys.readouterr().out.startswith("open-to-all: The service has no")
     assert main(project, *accepted, "--accept=open-to-all") == 0
 
 

@@ -181,16 +181,16 @@ def test_every_help_fits_a_terminal_and_says_what_is_recommended(
 
 PROMPTS = (
     "What are you building",
-    "Will people look after its data",
-    "What will it spend its time on",
-    "Is the team at home with async",
-    "What runs already",
-    "How large will it grow",
+    "Do you need an admin",
+    "What will it spend most of its time on",
+    "Is the team experienced with async",
+    "Which infrastructure do you have",
+    "How large is the project",
     "Which framework do you prefer",
     "What do you want to choose yourself",
     "Name of the project",
     "Name of the Python package",
-    "What it does",
+    "Description of the project",
     "Author",
     "Author's e-mail",
 )
@@ -218,11 +218,11 @@ def test_enter_through_all_questions_gives_the_default_project(tmp_path: Path) -
         for prompt in PROMPTS:
             seen = _read_until(master, prompt)
             os.write(master, b"\r")
-        seen = _read_until(master, "README.md has the rest")
+        seen = _read_until(master, "See README.md for the rest")
         assert process.wait(timeout=60) == 0
     os.close(master)
 
-    assert "What is left open, most important first" in seen
+    assert "Open gaps, most important first" in seen
     answers = yaml.safe_load((by_hand / ".copier-answers.yml").read_text("utf-8"))
     expected = render({}, tmp_path / "defaults")
     defaults = yaml.safe_load((expected / ".copier-answers.yml").read_text("utf-8"))
@@ -264,7 +264,7 @@ def test_copying_without_a_terminal_asks_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "No gap is left." in done.stderr
+    assert "No open gaps." in done.stderr
 
 
 # The words for each choice, where they are nothing else as well.
@@ -413,7 +413,7 @@ def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert "What is left open, most important first" in copied.stderr
+    assert "Open gaps, most important first" in copied.stderr
     assert "SQLite lets" in copied.stderr
     commit(project)
     record = (project / "docs" / "decisions.md").read_text("utf-8")
@@ -432,5 +432,5 @@ def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     record = (project / "docs" / "decisions.md").read_text("utf-8")
     assert "## 8. Data: PostgreSQL" in record
-    assert "recommendation, which was SQLite" in record
+    assert "The recommendation was SQLite" in record
     assert "SQLite lets" not in record
