@@ -103,8 +103,8 @@ MUTANTS = (
         RENDER,
         DJANGO,
         "template/{{ django.core }}/{{ paths.permissions }}.py.jinja",
-        '"""Who may do what."""',
-        '"""Who may do what{{ \'."""',
+        '"""Permission classes."""',
+        '"""Permission classes{{ \'."""',
     ),
     Mutant(
         "a trailing space in a file that is no code",

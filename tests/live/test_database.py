@@ -275,6 +275,6 @@ def test_a_site_says_that_its_database_is_away(tmp_path: Path, data: Path) -> No
             assert client.get("/products/").status_code == 200
         page = client.get("/products/")
         assert page.status_code == 503
-        assert "Not available for now" in page.text
+        assert "Temporarily unavailable" in page.text
         stack.enter_context(servers.postgresql_server(data))
         assert client.get("/products/").status_code == 200

@@ -140,11 +140,11 @@ def offer(page: "Page", name: str, price: str) -> None:
 
 def test_from_signing_up_to_logging_out(page: "Page") -> None:
     sign_up(page, "Ada")
-    assert page.get_by_role("status").inner_text() == "Welcome, Ada! Now log in."
+    assert page.get_by_role("status").inner_text() == "Welcome, Ada! Please log in."
     log_in(page, "Ada")
     for name, price in PRODUCTS.items():
         offer(page, name, price)
-    assert page.get_by_role("status").inner_text() == "“Linen notebook” is on offer."
+    assert page.get_by_role("status").inner_text() == "“Linen notebook” was created."
     show(page, "detail")
     page.get_by_role("link", name="Edit").click()
     show(page, "form")
@@ -159,7 +159,7 @@ def test_from_signing_up_to_logging_out(page: "Page") -> None:
     page.get_by_role("link", name="Letter opener").click()
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name="Delete").click()
-    assert page.get_by_role("status").inner_text() == "The product is deleted."
+    assert page.get_by_role("status").inner_text() == "The product was deleted."
     assert page.get_by_text("Letter opener").count() == 0
     page.get_by_role("button", name="Log out").click()
     assert page.get_by_role("link", name="Log in").is_visible()
@@ -185,7 +185,7 @@ def test_everything_is_done_with_the_keyboard_alone(page: "Page") -> None:
     page.get_by_text("7.50").wait_for()
     press(page, "Delete")
     press(page, "Delete")
-    assert page.get_by_role("status").inner_text() == "The product is deleted."
+    assert page.get_by_role("status").inner_text() == "The product was deleted."
     press(page, "Log out")
     assert page.get_by_role("link", name="Log in").is_visible()
 
