@@ -90,8 +90,8 @@ def commands(tree: Path) -> Commands:
     return Commands(
         tuple(prepare),
         tuple(word for word in server if word not in DEVELOPMENT),
-        marked("as many as there is work"),
-        marked("what failed; with ids: once more"),
+        marked("one or more workers"),
+        marked("failed jobs; with IDs: enqueue them again"),
     )
 
 
