@@ -19,19 +19,20 @@ from tools.combinations import (
     select,
 )
 from tools.memoising_renderer import MemoisingRenderer
-from tools.questions import load_config
+from tools.questions import load_config, load_questions, settle
 from tools.template import FAMILY_ROOT, copy_template, render
 
 CONFIG = load_config(FAMILY_ROOT)
+QUESTIONS = {question.name: question for question in load_questions(FAMILY_ROOT)}
+DEFAULTS = settle(QUESTIONS.values(), {})
 AXES: list[str] = CONFIG["structural"]["default"]
 COMBINATIONS = find_combinations(FAMILY_ROOT)
 
 
 def values_of(question: str) -> list[str]:
     """List the values of a question's choices, whether valid together or not."""
-    choices = CONFIG[question]["choices"]
-    values = choices.values() if isinstance(choices, dict) else choices
-    plain = (value["value"] if isinstance(value, dict) else value for value in values)
+    choices = QUESTIONS[question].choices(DEFAULTS).values()
+    plain = (value["value"] if isinstance(value, dict) else value for value in choices)
     return [as_word(value) for value in plain]
 
 

@@ -233,6 +233,8 @@ def test_free_text_is_refused_or_arrives_as_it_was(
 
 def test_every_choice_says_what_it_is_best_for() -> None:
     structural = [*CONFIG["structural"]["default"], "workload"]
+    by_name = {question.name: question for question in QUESTIONS}
+    answers = settle(QUESTIONS, {})
     for question in structural:
-        for label in CONFIG[question]["choices"]:
+        for label in by_name[question].choices(answers):
             assert len(label) > 15, json.dumps(label)

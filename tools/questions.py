@@ -132,14 +132,21 @@ class Question:
             raise ValueError(message)
         return self.cast(self.render(self.details["default"], answers), answers)
 
-    def valid_values(self, answers: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield the choices that no validator bars."""
-        choices = self.details.get("choices", [])
+    def choices(self, answers: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the choices by their labels, valid or not."""
+        choices = self.details.get("choices", {})
         if isinstance(choices, str):
             choices = _from_yaml(str(self.render(choices, answers)))
-        pairs = choices.items() if isinstance(choices, dict) else choices
-        for choice in pairs:
-            value = choice[1] if isinstance(choice, (list, tuple)) else choice
+        if isinstance(choices, dict):
+            return choices
+        return dict(
+            choice if isinstance(choice, (list, tuple)) else (str(choice), choice)
+            for choice in choices
+        )
+
+    def valid_values(self, answers: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield the choices that no validator bars."""
+        for value in self.choices(answers).values():
             barred: object = ""
             if isinstance(value, dict):
                 barred = self.render(value.get("validator", ""), answers)
