@@ -83,6 +83,10 @@ class Memory:
         self._reads: dict[Place, object] = {}
         self._answers: Mapping[str, Any] = {}
 
+    def clear(self) -> None:
+        """Forget all results."""
+        self._known.clear()
+
     def result[T](
         self, name: object, answers: Mapping[str, Any], compute: Callable[[], T]
     ) -> T:
