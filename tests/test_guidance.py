@@ -264,7 +264,7 @@ def test_copying_without_a_terminal_asks_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "No open gaps." in done.stderr
+    assert "No gap is left." in done.stderr
 
 
 # The words for each choice, where they are nothing else as well.

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tools.memoising_renderer import renderer_of
-from tools.questions import load_config
+from tools.questions import load_config, load_questions, settle
 from tools.template import FAMILY_ROOT, family_template, render
 
 CONFIG = load_config(FAMILY_ROOT)
@@ -233,8 +233,9 @@ def test_free_text_is_refused_or_arrives_as_it_was(
 
 def test_every_choice_says_what_it_is_best_for() -> None:
     structural = [*CONFIG["structural"]["default"], "workload"]
-    by_name = {question.name: question for question in QUESTIONS}
-    answers = settle(QUESTIONS, {})
+    questions = load_questions(FAMILY_ROOT)
+    by_name = {question.name: question for question in questions}
+    answers = settle(questions, {})
     for question in structural:
         for label in by_name[question].choices(answers):
             assert len(label) > 15, json.dumps(label)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 import pytest
+
 from tools.combinations import Combination, find_combinations
 from tools.memoising_renderer import MemoisingRenderer
 from tools.questions import load_config
@@ -43,7 +44,7 @@ INCLUDED = re.compile(
 VARYING = {
     *("framework", "mapper", "database", "worker"),
     # Rows of tables: decisions of the record, sections of the README, maps of paths.
-    *("decision", "section", "kind"),
+    *("decision", "section", "kind", "preset"),
 }
 # What every library of jobs brings; where its row says so, also these.
 LIBRARY_FILES = {

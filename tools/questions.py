@@ -139,18 +139,20 @@ class Question:
             choices = _from_yaml(str(self.render(choices, answers)))
         if isinstance(choices, dict):
             return choices
-        return dict(
-            choice if isinstance(choice, (list, tuple)) else (str(choice), choice)
+        pairs = (
+            choice if isinstance(choice, (list, tuple)) else (choice, choice)
             for choice in choices
         )
+        return {str(label): value for label, value in pairs}
 
     def valid_values(self, answers: Mapping[str, Any]) -> Iterator[Any]:
         """Yield the choices that no validator bars."""
-        for value in self.choices(answers).values():
+        for choice in self.choices(answers).values():
             barred: object = ""
-            if isinstance(value, dict):
-                barred = self.render(value.get("validator", ""), answers)
-                value = value["value"]
+            value = choice
+            if isinstance(choice, dict):
+                barred = self.render(choice.get("validator", ""), answers)
+                value = choice["value"]
             value = self.cast(self.render(value, answers), answers)
             rule = self.details.get("validator", "")
             error = self.render(rule, {**answers, self.name: value})

@@ -145,4 +145,4 @@ def test_uvx_brings_the_command(tmp_path: Path, template: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "No open gaps.\n"
+    assert done.stdout == "No gap is left.\n"
