@@ -201,7 +201,9 @@ SLUGS = st.one_of(
     st.sampled_from(["t", "te", "test_", "tests0", "tests_", "testt", "z_" * 20]),
 )
 RESERVED = set(
-    (FAMILY_ROOT / "includes/reserved_names.jinja").read_text("utf-8").split()
+    (FAMILY_ROOT / "includes/validators/reserved_names.jinja")
+    .read_text("utf-8")
+    .split()
 )
 
 
@@ -493,8 +495,16 @@ def test_generating_is_not_slower_than_copier(
             "depends on the length",
         ),
         ("template/x.txt.jinja", "{{ ['m', project_slug]|sort }}", "order or a part"),
-        ("includes/check_slug.jinja", "{{ 1|regex_search }}", "question project_slug"),
-        ("includes/check_email.jinja", "Never.", "rule of author_email refuses all"),
+        (
+            "includes/validators/check_slug.jinja",
+            "{{ 1|regex_search }}",
+            "question project_slug",
+        ),
+        (
+            "includes/validators/check_email.jinja",
+            "Never.",
+            "rule of author_email refuses all",
+        ),
     ],
 )
 def test_what_cookiecutter_could_not_give_is_not_compiled(

@@ -192,7 +192,7 @@ PROMPTS = (
     "Name of the Python package",
     "Description of the project",
     "Author",
-    "Author's e-mail",
+    "Author's email",
 )
 
 
@@ -337,6 +337,12 @@ def test_no_reason_speaks_of_what_was_not_chosen(
             assert not found, (combination.id, found, text)
 
 
+def recommended_of(answers: Mapping[str, Any], name: str) -> str:
+    advice = answers.get(f"recommended_{name}") or answers["recommended"][name]
+    value: str = advice["value"]
+    return value
+
+
 def test_every_record_says_what_was_chosen_against_the_recommendation(
     every: list[Record],
 ) -> None:
@@ -347,11 +353,11 @@ def test_every_record_says_what_was_chosen_against_the_recommendation(
         against = {
             name
             for name in ("framework", "size", "concurrency", "layout", "worker")
-            if answers[f"recommended_{name}"]["value"] != answers[name]
+            if recommended_of(answers, name) != answers[name]
             and not (name == "layout" and answers["small_size"])
         }
-        if "database" in answers["decided"]:
-            recommended = answers["recommended_database"]["value"]
+        if not answers["small_size"] and answers["framework"] != "none":
+            recommended = recommended_of(answers, "database")
             against |= {"database"} - (
                 {"database"} if recommended == answers["database"] else set()
             )

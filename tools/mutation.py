@@ -33,9 +33,8 @@ SCRIPT = ("purpose=script", "size=medium", "work=computing")
 QUEUED = ("size=medium", "layout=layer", "concurrency=sync")
 WORKER = ("purpose=worker", *QUEUED)
 
-CORE = "template/{{ core }}"
-USERS = "template/{{ domain.users }}"
-FILES = "questions/files.yml"
+USERS = "template/{{ features.users }}"
+FILES = "computed/dependencies.yml"
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ MUTANTS = (
         "a formatting error",
         RENDER,
         SQLALCHEMY,
-        CORE + "/{{ when.fastapi }}/{{ paths.main }}.py.jinja",
+        "includes/frameworks/fastapi/lifespan.jinja",
         'logger.info("stopped")',
         'logger.info( "stopped")',
     ),
@@ -94,7 +93,7 @@ MUTANTS = (
         "a blocking client in async code",
         RENDER,
         (*FASTAPI, "database=none", "layout=layer", "worker=none"),
-        "includes/parts/checks_service_imports.jinja",
+        "template/{{ features.checks }}/{{ paths.checks_service }}.py.jinja",
         "import time\n",
         "import time\nimport requests as requests\n",
     ),
@@ -102,7 +101,7 @@ MUTANTS = (
         "a tag that is not closed",
         RENDER,
         DJANGO,
-        "template/{{ django.core }}/{{ paths.permissions }}.py.jinja",
+        "template/{{ django.api }}/{{ paths.permissions }}.py.jinja",
         '"""Permission classes."""',
         '"""Permission classes{{ \'."""',
     ),
@@ -128,15 +127,15 @@ MUTANTS = (
         TYPES,
         (*FASTAPI, "database=none", "layout=layer", "worker=none"),
         FILES,
-        "(['httpx2>=2.16.2'] if has_checks else [])",
-        "[]",
+        "      ('httpx2>=2.16.2', has_checks or has_async_views),\n",
+        "",
     ),
     Mutant(
         "a dependency that another one brings along",
         TYPES,
         SQLALCHEMY,
         FILES,
-        "'starlette>=1.10', ",
+        "      ('starlette>=1.10', framework == 'fastapi'),\n",
         "",
     ),
     Mutant(
@@ -144,8 +143,8 @@ MUTANTS = (
         TYPES,
         FLASK,
         FILES,
-        "'gunicorn>=27.0.1', 'spectree[pydantic]>=3'",
-        "'gunicorn', 'spectree[pydantic]>=3'",
+        "'gunicorn>=27.0.1'",
+        "'gunicorn'",
     ),
     Mutant(
         "a wrong import in one layout",
@@ -177,9 +176,9 @@ MUTANTS = (
         TYPES,
         SQLALCHEMY,
         USERS + "/{{ when.fastapi }}/{{ paths.products_routes }}.py.jinja",
-        "{% endcall %}\n\nrouter = ",
-        "from {{ mod.products_repository }} import ProductRepository\n"
-        "{% endcall %}\n\nREPOSITORY = ProductRepository\nrouter = ",
+        "\nrouter = ",
+        "from {{ mod.products_repository }} import ProductRepository\n\n"
+        "REPOSITORY = ProductRepository\nrouter = ",
     ),
     # --- Stage 3: the project's own tests ---
     Mutant(
@@ -187,16 +186,16 @@ MUTANTS = (
         OWN_TESTS,
         SQLALCHEMY,
         "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
-        "            .options(joinedload(Product.owner))\n            # What is equal",
-        "            # What is equal",
+        "            .options(joinedload(Product.owner))\n            # A unique tiebreaker",
+        "            # A unique tiebreaker",
     ),
     Mutant(
         "a dropped eager load (Flask)",
         OWN_TESTS,
         FLASK,
         "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
-        "            .options(joinedload(Product.owner))\n            # What is equal",
-        "            # What is equal",
+        "            .options(joinedload(Product.owner))\n            # A unique tiebreaker",
+        "            # A unique tiebreaker",
     ),
     Mutant(
         "a dropped eager load (Tortoise)",
@@ -210,7 +209,7 @@ MUTANTS = (
         "a dropped eager load (Django)",
         OWN_TESTS,
         DJANGO,
-        "template/{{ django.core }}/{{ paths.products_routes }}.py.jinja",
+        "template/{{ django.api }}/{{ paths.products_routes }}.py.jinja",
         "Product.objects.all().with_owner()",
         "Product.objects.all()",
     ),
@@ -218,7 +217,7 @@ MUTANTS = (
         "a dropped eager load (site)",
         OWN_TESTS,
         SITE,
-        "template/{{ site_roots.package }}/{{ site_paths.products_views }}.py.jinja",
+        "template/{{ site.package }}/{{ paths.products_views }}.py.jinja",
         "Product.objects.with_owner().newest_first()",
         "Product.objects.all().newest_first()",
     ),
@@ -226,7 +225,7 @@ MUTANTS = (
         "a handler of errors that is not registered (FastAPI)",
         OWN_TESTS,
         SQLALCHEMY,
-        CORE + "/{{ when.fastapi }}/{{ paths.handlers }}.py.jinja",
+        "template/{{ frameworks.fastapi }}/{{ paths.handlers }}.py.jinja",
         "    app.add_exception_handler(AppError, on_app_error)\n",
         "",
     ),
@@ -234,7 +233,7 @@ MUTANTS = (
         "a handler of errors that is not registered (Flask)",
         OWN_TESTS,
         FLASK,
-        CORE + "/{{ when.flask }}/{{ paths.handlers }}.py.jinja",
+        "template/{{ frameworks.flask }}/{{ paths.handlers }}.py.jinja",
         "    app.register_error_handler(Exception, on_unexpected_error)\n",
         "",
     ),
@@ -271,7 +270,7 @@ MUTANTS = (
         "a model that its migrations do not know (Django)",
         OWN_TESTS,
         DJANGO,
-        "template/{{ django.package }}/{{ django_paths.products_models }}.py.jinja",
+        "template/{{ frameworks.django }}/{{ paths.products_models }}.py.jinja",
         "models.CharField(max_length=200, db_index=True)",
         "models.CharField(max_length=200)",
     ),
@@ -279,7 +278,7 @@ MUTANTS = (
         "anybody may change a product (site)",
         OWN_TESTS,
         SITE,
-        "template/{{ site_roots.package }}/{{ site_paths.products_views }}.py.jinja",
+        "template/{{ site.package }}/{{ paths.products_views }}.py.jinja",
         "if product.owner_id != self.request.user.pk:",
         "if product.owner_id is None:",
     ),
@@ -287,7 +286,7 @@ MUTANTS = (
         "a form without its token (site)",
         OWN_TESTS,
         SITE,
-        "template/{{ site_roots.package }}/templates/form.html",
+        "template/{{ site.package }}/templates/form.html",
         "    {% csrf_token %}\n",
         "",
     ),
@@ -320,7 +319,7 @@ MUTANTS = (
         "a job under a name that no worker knows (ARQ)",
         OWN_TESTS,
         (*WORKER, "worker=arq"),
-        "includes/workers/arq/enqueue.jinja",
+        "includes/workers/arq/app.jinja",
         "enqueue_job(job.name, *args, _job_id=str(job_id), request_id=request_id)",
         "enqueue_job(str(job), *args, _job_id=str(job_id), request_id=request_id)",
     ),
@@ -328,7 +327,7 @@ MUTANTS = (
         "a flower that gets no prediction",
         OWN_TESTS,
         ("purpose=ml", "size=medium", "concurrency=async", "database=none"),
-        "includes/parts/predictions_service.jinja",
+        "template/{{ features.predictions }}/{{ paths.predictions_service }}.py.jinja",
         "return await to_thread.run_sync(model.predict, flowers)",
         "return await to_thread.run_sync(model.predict, flowers[1:])",
     ),
@@ -336,7 +335,7 @@ MUTANTS = (
         "files of the same size taken for the same",
         OWN_TESTS,
         SCRIPT,
-        "includes/parts/duplicates_service.jinja",
+        "template/{{ features.duplicates }}/{{ paths.duplicates_service }}.py.jinja",
         'digest = hashlib.file_digest(content, "sha256").hexdigest()\n'
         "            size = content.tell()",
         'digest = hashlib.sha256(b"").hexdigest()\n'
@@ -347,11 +346,11 @@ MUTANTS = (
         "a wheel without the application",
         BUILD,
         ("framework=fastapi", "size=large", "worker=none"),
-        "includes/pyproject/build_large.jinja",
-        'build-backend = "uv_build"\n',
-        'build-backend = "uv_build"\n\n'
-        "[tool.uv.build-backend]\n"
-        'wheel-exclude = ["main.py"]\n',
+        "template/{{ structured }}/pyproject.toml.jinja",
+        "{% elif framework == 'none' %}\n",
+        "\n[tool.uv.build-backend]\n"
+        'wheel-exclude = ["main.py"]\n'
+        "{% elif framework == 'none' %}\n",
     ),
 )
 
