@@ -24,7 +24,7 @@ from repositories import commit, git
 from test_questions import REFUSED_NAMES
 from tools import cookiecutter_family
 from tools.memoising_renderer import renderer_of
-from tools.questions import load_config
+from tools.questions import load_config, load_questions, settle
 from tools.template import (
     FAMILY_ROOT,
     check_out,
@@ -201,10 +201,14 @@ SLUGS = st.one_of(
     st.sampled_from(["t", "te", "test_", "tests0", "tests_", "testt", "z_" * 20]),
 )
 RESERVED = set(
-    (FAMILY_ROOT / "includes/validators/reserved_names.jinja")
+    (FAMILY_ROOT / "includes" / "validators" / "reserved_names.jinja")
     .read_text("utf-8")
     .split()
-)
+) | {
+    name
+    for library in settle(load_questions(FAMILY_ROOT), {})["libraries"].values()
+    for name in library["reserved"]
+}
 
 
 @pytest.fixture(scope="module", params=LARGE, ids=str)
