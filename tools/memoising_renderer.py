@@ -18,7 +18,7 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -323,27 +323,36 @@ class MemoisingRenderer:
             ValueError: An answer is not among the valid choices.
             jinja2.TemplateError: The template has a mistake.
         """
+        answers = self.answers(given)
         found: dict[str, File | None] = {}
-        self._add(found, self.entries, "", self.answers(given))
+        for name, path in self._walk(self.entries, "", answers):
+            if path is None:
+                found.setdefault(name, None)
+            else:
+                found[name] = self._file(path, answers)
         return found
 
-    def _add(
-        self,
-        found: dict[str, File | None],
-        entries: list[_Entry],
-        directory: str,
-        answers: Mapping[str, Any],
-    ) -> None:
+    def sources(self, answers: Mapping[str, Any]) -> dict[str, Path]:
+        """Return the file of the template that each file of a project comes from.
+
+        Args:
+            answers: All answers, from ``answers``.
+        """
+        walked = self._walk(self.entries, "", answers)
+        return {name: path for name, path in walked if path is not None}
+
+    def _walk(
+        self, entries: list[_Entry], directory: str, answers: Mapping[str, Any]
+    ) -> Iterator[tuple[str, Path | None]]:
+        """Yield names of files with their sources; a directory has none."""
         for entry in entries:
             for part in self._parts(entry.part, answers):
                 name = posixpath.normpath(posixpath.join(directory, part))
                 if name.startswith(".."):
                     raise ValueError(f"{entry.path} would be outside of the project.")
-                if entry.entries is None:
-                    found[name] = self._file(entry.path, answers)
-                else:
-                    found.setdefault(name, None)
-                    self._add(found, entry.entries, name, answers)
+                yield name, entry.path if entry.entries is None else None
+                if entry.entries is not None:
+                    yield from self._walk(entry.entries, name, answers)
 
     def _parts(self, part: str, answers: Mapping[str, Any]) -> list[str]:
         """Return what a part of a path stands for: nothing, a part, or several."""
