@@ -24,7 +24,7 @@ from repositories import commit, git
 from test_questions import REFUSED_NAMES
 from tools import cookiecutter_family
 from tools.memoising_renderer import renderer_of
-from tools.questions import load_config, load_questions, settle
+from tools.questions import libraries_of, load_config
 from tools.template import (
     FAMILY_ROOT,
     check_out,
@@ -206,7 +206,7 @@ RESERVED = set(
     .split()
 ) | {
     name
-    for library in settle(load_questions(FAMILY_ROOT), {})["libraries"].values()
+    for library in libraries_of(FAMILY_ROOT).values()
     for name in library["reserved"]
 }
 

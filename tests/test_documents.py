@@ -3,7 +3,7 @@
 import re
 
 from tools.combinations import find_combinations
-from tools.combinations_table import PATH, describe
+from tools.documents import COMBINATIONS, describe, with_dialogue
 from tools.questions import load_questions, settle
 from tools.template import FAMILY_ROOT
 
@@ -12,8 +12,14 @@ CHOOSING = (FAMILY_ROOT / "docs" / "choosing.md").read_text("utf-8")
 
 
 def test_the_combinations_are_current() -> None:
-    """Where not: ``python -m python_patterns.combinations`` writes them."""
-    assert PATH.read_text("utf-8") == describe(find_combinations(FAMILY_ROOT))
+    """Where not: ``python -m tools.documents`` writes them."""
+    assert COMBINATIONS.read_text("utf-8") == describe(find_combinations(FAMILY_ROOT))
+
+
+def test_the_question_that_lists_libraries_is_current() -> None:
+    questions = load_questions(FAMILY_ROOT)
+
+    assert with_dialogue(CHOOSING, "worker", questions) == CHOOSING
 
 
 def test_the_recorded_dialogue_is_what_is_asked() -> None:

@@ -17,7 +17,7 @@ import yaml
 
 from repositories import commit
 from tools.combinations import find_combinations
-from tools.questions import Question, load_questions, settle
+from tools.questions import Question, libraries_of, load_questions, settle
 from tools.records import Record, records, shape
 from tools.template import FAMILY_ROOT, copy_template, render
 
@@ -273,10 +273,7 @@ WORDS = {
     "database": {"sqlite": "SQLite", "postgresql": "PostgreSQL"},
     "worker": {
         "background": "BackgroundTasks",
-        "celery": "Celery",
-        "arq": "ARQ",
-        "rq": "RQ",
-        "dramatiq": "Dramatiq",
+        **{name: row["name"] for name, row in libraries_of(FAMILY_ROOT).items()},
     },
     "concurrency": {"async": "async", "sync": "sync"},
     "layout": {"layer": "by layer", "feature": "by feature"},

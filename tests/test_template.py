@@ -9,7 +9,7 @@ import pytest
 
 from tools.combinations import Combination, find_combinations
 from tools.memoising_renderer import MemoisingRenderer
-from tools.questions import load_config
+from tools.questions import libraries_of, load_config
 from tools.template import FAMILY_ROOT
 
 CONFIG = load_config(FAMILY_ROOT)
@@ -204,7 +204,7 @@ def test_a_fragment_that_is_renamed_stops_the_render_by_its_name(
 
 
 def test_every_library_of_jobs_brings_the_same_files() -> None:
-    libraries = RENDERER.answers({})["libraries"]
+    libraries = libraries_of(FAMILY_ROOT)
     workers = FAMILY_ROOT / "includes" / "workers"
     for name, row in libraries.items():
         files = set(LIBRARY_FILES)

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools import live, servers
-from tools.combinations import find_combinations
+from tools.questions import libraries_of
 from tools.template import FAMILY_ROOT, render
 
 ANSWERS = {
@@ -34,10 +34,7 @@ ANSWERS = {
     "layout": "layer",
     "concurrency": "sync",
 }
-WORKERS = sorted(
-    {combination.answers["worker"] for combination in find_combinations(FAMILY_ROOT)}
-    - {"none", "background"}
-)
+WORKERS = sorted(libraries_of(FAMILY_ROOT))
 JOBS = 200
 # How long a page takes, so that a worker that is killed is in the middle of a job.
 PAGE_SECONDS = 0.05

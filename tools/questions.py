@@ -212,3 +212,14 @@ def settle(questions: Iterable[Question], given: Mapping[str, Any]) -> dict[str,
                 raise ValueError(f"{question.name} is {value!r}, not one of {valid}.")
         answers[question.name] = value
     return answers
+
+
+def libraries_of(root: Path) -> dict[str, dict[str, Any]]:
+    """Return the table of the libraries that run jobs, by the value of ``worker``.
+
+    Args:
+        root: Directory that holds ``copier.yml``.
+    """
+    questions = {question.name: question for question in load_questions(root)}
+    found: dict[str, dict[str, Any]] = questions["libraries"].default({})
+    return found

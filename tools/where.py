@@ -27,6 +27,7 @@ from tools.template import FAMILY_ROOT
 
 START, END = "\ue000", "\ue001"
 MARK = re.compile(f"{START}(\\d+){END}")
+MARK_ALONE = re.compile(f"(?m)^{START}\\d+{END}$")
 # Programs that take text apart and put it together: their own text is no source.
 MACROS = {"includes/imports.jinja", "includes/module.jinja"}
 TAG = re.compile(r"\{#.*?#\}|\{%[-+]?\s*(\w+)(.*?)[-+]?%\}", re.DOTALL)
@@ -73,7 +74,9 @@ class _Marking(SandboxedEnvironment):
         self.filters.update(like.filters)
         self.globals.update(like.globals)
         self.filters["regex_findall"] = self._findall
+        self.filters["regex_replace"] = self._replace
         self._find = like.filters["regex_findall"]
+        self._plain_replace = like.filters["regex_replace"]
         self.sources: list[Source] = []
         self.imported: dict[tuple[str, str], set[Source]] = {}
         self.includers: dict[str, set[str]] = {}
@@ -102,13 +105,18 @@ class _Marking(SandboxedEnvironment):
 
     def _findall(self, text: str, *arguments: Any) -> list[Any]:  # noqa: ANN401
         """Find as the filter does; take the marks off imports, which are merged."""
-        found: list[Any] = self._find(text, *arguments)
+        found: list[Any] = self._find(MARK_ALONE.sub("", text), *arguments)
         return [
             (*one[:-1], self._plain_import(one[-1]))
             if isinstance(one, tuple) and IMPORT.match(one[-1])
             else one
             for one in found
         ]
+
+    def _replace(self, text: str, *arguments: Any) -> str:  # noqa: ANN401
+        """Replace as the filter does, which takes blank lines for what they are."""
+        replaced: str = self._plain_replace(MARK_ALONE.sub("", text), *arguments)
+        return replaced
 
     def _plain_import(self, line: str) -> str:
         sources = {self.sources[int(mark)] for mark in MARK.findall(line)}
@@ -326,10 +334,13 @@ class Tracer:
         """Return the line of a table that a generated line was written from."""
         lines = self._text(definition.file).splitlines()
         value = text.strip(' ,#"')
+        # A variable of .env.example is the field of a setting.
+        values = {value, f"'{value.split('=')[0].lower()}: "}
         for number in range(definition.line, len(lines)):
             if not lines[number].startswith((" ", "#")) and lines[number]:
                 break
-            if len(value) > SHORTEST_ROW and value in lines[number]:
+            is_row = any(one in lines[number] for one in values)
+            if len(value) > SHORTEST_ROW and is_row:
                 return Source(definition.file, number + 1)
         return definition
 

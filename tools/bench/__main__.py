@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools import crash, live, servers
-from tools.questions import load_config
+from tools.questions import libraries_of, load_config
 from tools.template import FAMILY_ROOT, copy_template, render
 
 BASELINES = Path(__file__).with_name("baselines")
@@ -443,10 +443,9 @@ def measure_requests(
 JOBS = 300
 # Starts the baseline worker of each library.
 BASELINE_WORKERS = {
-    "celery": ("celery", "--app", "celery_jobs", "worker"),
-    "arq": ("arq", "arq_jobs.WorkerSettings"),
-    "rq": ("rq", "worker"),
-    "dramatiq": ("dramatiq", "--processes", "2", "dramatiq_jobs"),
+    name: tuple(row["baseline"].split())
+    for name, row in libraries_of(FAMILY_ROOT).items()
+    if "baseline" in row
 }
 
 
