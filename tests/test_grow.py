@@ -52,13 +52,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     root = copy_template(FAMILY_ROOT, tmp_path_factory.mktemp("family") / "family")
     commit(root, tag="v1.0.0")
-    modules = root / "questions/modules.yml"
+    modules = root / "computed/paths/package.jinja"
     text = modules.read_text("utf-8")
     renamed = text.replace("logs: {{ core_dir }}logs", "logs: {{ core_dir }}logging")
     assert renamed != text
     modules.write_text(renamed, encoding="utf-8")
     commit(root, "Second", tag="v1.1.0")
-    core = root / "template/{{ core }}"
+    core = root / "template/{{ shared }}"
     (core / "extra.py").write_text('"""More."""\n\nEXTRA = True\n', encoding="utf-8")
     (readme,) = root.glob("template/README.md.jinja")
     text = readme.read_text("utf-8")

@@ -99,6 +99,14 @@ def trace(given: Mapping[str, Any], file: str, text: str) -> Provenance:
             "template/README.md.jinja",
             {"purpose"},
         ),
+        # A ready-made set of answers.
+        (
+            {"preset": "django-api"},
+            "manage.py",
+            "execute_from_command_line(sys.argv)",
+            "template/{{ django.top }}/manage.py.jinja",
+            {"framework"},
+        ),
         # A file that is copied as it is.
         (
             {"purpose": "site"},

@@ -356,6 +356,7 @@ class Tracer:
         structural = answers[STRUCTURAL]
         recorded = answers["_copier_answers"]
         given = {one: recorded[one] for one in recorded if not one.startswith("_")}
+        given["preset"] = "custom"  # or it would answer again
         for question in self.renderer.questions:
             if question.name not in structural or not question.is_asked(answers):
                 continue

@@ -6,7 +6,6 @@ table of all pairs of answers too.
 
 import io
 import os
-import re
 import shutil
 import signal
 import sqlite3
@@ -132,14 +131,10 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     directory = tmp_path_factory.mktemp("versions")
     first = copy_template(FAMILY_ROOT, directory / "1")
     second = copy_template(first, directory / "2")
-    for name in ("modules", "django", "site"):
-        file = second / f"questions/{name}.yml"
-        text = re.sub(
-            r"( logs: .*)logs$",
-            r"\1logging",
-            file.read_text("utf-8"),
-            flags=re.MULTILINE,
-        )
+    for name in ("package", "django"):
+        file = second / f"computed/paths/{name}.jinja"
+        # The last of two lines for a role counts.
+        text = f"{file.read_text('utf-8')}logs: {{{{ core_dir }}}}logging\n"
         file.write_text(text, encoding="utf-8")
     third = copy_template(second, directory / "3")
     readme = third / "template/README.md.jinja"
