@@ -10,6 +10,6 @@ class TimestampedModel(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        """Abstract: no table of its own."""
+        """Abstract base class: no table is created for it."""
 
         abstract = True
