@@ -280,7 +280,7 @@ WORDS = {
 }
 CHECKLIST = [
     "Framework preference",
-    "Framework for this context",
+    "Framework for this project",
     "Async or sync",
     "Type hints",
     "Structure",
