@@ -280,7 +280,7 @@ WORDS = {
 }
 CHECKLIST = [
     "Framework preference",
-    "Framework for this context",
+    "Framework for this project",
     "Async or sync",
     "Type hints",
     "Structure",
@@ -417,7 +417,7 @@ def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
         text=True,
     )
     assert "Open gaps, most important first" in copied.stderr
-    assert "SQLite lets" in copied.stderr
+    assert "SQLite allows" in copied.stderr
     commit(project)
     record = (project / "docs" / "decisions.md").read_text("utf-8")
     command = "uvx --from TEMPLATE patterns grow database=postgresql"
@@ -436,4 +436,4 @@ def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
     record = (project / "docs" / "decisions.md").read_text("utf-8")
     assert "## 8. Data: PostgreSQL" in record
     assert "The recommendation was SQLite" in record
-    assert "SQLite lets" not in record
+    assert "SQLite allows" not in record

@@ -91,7 +91,7 @@ def commands(tree: Path) -> Commands:
         tuple(prepare),
         tuple(word for word in server if word not in DEVELOPMENT),
         marked("one or more workers"),
-        marked("failed jobs; with IDs: enqueue them again"),
+        marked("list failed jobs; with IDs, enqueue them again"),
     )
 
 

@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                     Index(fields=["owner_id"], name="ix_products_owner_id"),
                 ],
                 "pk_attr": "id",
-                "table_description": "A product that its owner offers.",
+                "table_description": "A product offered by its owner.",
             },
             bases=["Timestamps"],
         ),
