@@ -130,8 +130,9 @@ def test_an_include_names_a_file_or_says_which_directory_varies() -> None:
     for path in [*TEMPLATES, *FRAGMENTS, *ASKING]:
         for expression in INCLUDED.findall(path.read_text("utf-8")):
             if re.fullmatch(r"'[^']+'", expression):
-                named.add(expression.strip("'"))
-                assert (FAMILY_ROOT / expression.strip("'")).is_file(), name_of(path)
+                name = expression.strip("'")
+                named.add(name)
+                assert (FAMILY_ROOT / name).is_file(), f"{name}, in {name_of(path)}"
             elif "~" in expression:
                 words = set(re.findall(r"\w+", re.sub(r"'[^']*'", "", expression)))
                 assert words <= VARYING, (name_of(path), expression)

@@ -59,8 +59,9 @@ class Fault(NamedTuple):
     failures: int = 1
 
 
-WHOLE = "stored_as_a_whole"
+WHOLE = "registration_is_atomic"
 AGREE = "models_and_migrations_agree"
+MATCH = "migrations_match_the_models"
 MIGRATION = "0001_initial.py"
 JOINED = ".options(joinedload(Product.owner))"
 SELECTED = '.select_related("owner")'
@@ -120,20 +121,20 @@ FAULTS = {
         "app/services/users.py",
         "transaction.on_commit(welcome, robust=True)",
         "welcome()",
-        "one_welcome",
+        "welcomed_once_on_commit",
     ),
     "django: no index": Fault(
         "django",
         f"app/models/products/migrations/{MIGRATION}",
         "db_index=True, ",
         "",
-        AGREE,
+        MATCH,
     ),
     "site: no eager load": Fault(
         "site", "app/products/models.py", SELECTED, "", "queries", 3
     ),
     "site: no index": Fault(
-        "site", f"app/products/migrations/{MIGRATION}", "db_index=True, ", "", AGREE
+        "site", f"app/products/migrations/{MIGRATION}", "db_index=True, ", "", MATCH
     ),
 }
 
