@@ -11,6 +11,7 @@ import pytest
 from repositories import commit, git
 from tools.combinations import find_combinations
 from tools.memoising_renderer import MemoisingRenderer
+from tools.records import decisions_of
 from tools.template import FAMILY_ROOT
 
 # A library that nobody has heard of: the code of RQ's, under another name.
@@ -104,8 +105,9 @@ def test_a_library_of_jobs_is_one_directory_and_one_row(copy: Path) -> None:
     # Records tell why, others name it as an alternative, and no package takes its name.
     renderer = MemoisingRenderer(copy)
     chosen = renderer.answers({"worker": "standin"})
-    assert "stands in" in str(chosen["decisions"])
-    assert "worker=standin" in str(renderer.answers({"worker": "rq"})["decisions"])
+    assert "stands in" in str(decisions_of(renderer, chosen))
+    other = renderer.answers({"worker": "rq"})
+    assert "worker=standin" in str(decisions_of(renderer, other))
     files = renderer.files({"worker": "standin", "infrastructure": ["redis"]})
     jobs = files["app/queue.py"]
     assert jobs is not None

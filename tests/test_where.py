@@ -57,7 +57,7 @@ def trace(given: Mapping[str, Any], file: str, text: str) -> Provenance:
             {},
             "pyproject.toml",
             '"fastapi>=',
-            "computed/dependencies.yml",
+            "computed/dependencies.jinja",
             {"purpose", "framework"},
         ),
         # Imports, which a macro merges.

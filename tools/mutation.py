@@ -34,7 +34,7 @@ QUEUED = ("size=medium", "layout=layer", "concurrency=sync")
 WORKER = ("purpose=worker", *QUEUED)
 
 USERS = "template/{{ features.users }}"
-FILES = "computed/dependencies.yml"
+FILES = "computed/dependencies.jinja"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ MUTANTS = (
         TYPES,
         (*FASTAPI, "database=none", "layout=layer", "worker=none"),
         FILES,
-        "      ('httpx2>=2.16.2', has_checks or has_async_views),\n",
+        "  ('httpx2>=2.16.2', has_checks or has_async_views),\n",
         "",
     ),
     Mutant(
@@ -135,7 +135,7 @@ MUTANTS = (
         TYPES,
         SQLALCHEMY,
         FILES,
-        "      ('starlette>=1.10', framework == 'fastapi'),\n",
+        "  ('starlette>=1.10', framework == 'fastapi'),\n",
         "",
     ),
     Mutant(

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from tools.combinations import Combination, find_combinations
 from tools.memoising_renderer import MemoisingRenderer
 from tools.questions import Question, load_questions
@@ -56,6 +58,20 @@ class Record:
         return list(dict.fromkeys([*growing, *self.next_steps]))
 
 
+def decisions_of(
+    renderer: MemoisingRenderer, answers: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the decisions of a project's record, as its templates read them.
+
+    Args:
+        renderer: Renders projects of the family.
+        answers: All answers of the project.
+    """
+    template = renderer.jinja.get_template("computed/decisions.jinja")
+    found: list[dict[str, Any]] = yaml.safe_load(template.render(answers))
+    return found
+
+
 def shape() -> list[Question]:
     """List the questions that decide the shape; the rest is computed of them."""
     questions = load_questions(FAMILY_ROOT)
@@ -69,10 +85,11 @@ def records() -> Iterator[Record]:
     for combination, more in zip(
         find_combinations(FAMILY_ROOT), itertools.cycle(CIRCUMSTANCES), strict=False
     ):
+        given: Mapping[str, Any] = {**more, **combination.answers}
         try:
-            given = {**more, **combination.answers}
-            yield Record(combination, given, renderer.answers(given))
+            answers = renderer.answers(given)
         except ValueError:  # async for computing, an admin when small
-            yield Record(
-                combination, combination.answers, renderer.answers(combination.answers)
-            )
+            given = combination.answers
+            answers = renderer.answers(given)
+        answers["decisions"] = decisions_of(renderer, answers)
+        yield Record(combination, given, answers)

@@ -73,8 +73,10 @@ class _Marking(SandboxedEnvironment):
         self.cache = {}
         self.filters.update(like.filters)
         self.globals.update(like.globals)
+        read_yaml = like.filters["from_yaml"]
         self.filters["regex_findall"] = self._findall
         self.filters["regex_replace"] = self._replace
+        self.filters["from_yaml"] = lambda text: read_yaml(MARK.sub("", text))
         self._find = like.filters["regex_findall"]
         self._plain_replace = like.filters["regex_replace"]
         self.sources: list[Source] = []
@@ -308,13 +310,17 @@ class Tracer:
     @cached_property
     def _definitions(self) -> dict[str, Source]:
         """Where each question, asked or computed, is."""
-        found = {}
+        found: dict[str, Source] = {}
         for directory in ("questions", "computed"):
-            for path in sorted((self.family / directory).glob("*.yml")):
+            for path in sorted((self.family / directory).iterdir()):
+                if not path.is_file():
+                    continue
                 name = path.relative_to(self.family).as_posix()
+                is_yaml = path.suffix == ".yml"
+                pattern = r"(\w+):" if is_yaml else r"\{% set (\w+) = "
                 for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-                    if match := re.match(r"(\w+):", line):
-                        found[match[1]] = Source(name, number)
+                    if match := re.match(pattern, line):
+                        found.setdefault(match[1], Source(name, number))
         return found
 
     def _computed(self, source: Source, text: str) -> dict[str, Source]:
@@ -336,8 +342,10 @@ class Tracer:
         value = text.strip(' ,#"')
         # A variable of .env.example is the field of a setting.
         values = {value, f"'{value.split('=')[0].lower()}: "}
-        for number in range(definition.line, len(lines)):
-            if not lines[number].startswith((" ", "#")) and lines[number]:
+        is_yaml = definition.file.endswith(".yml")
+        for number in range(definition.line if is_yaml else 0, len(lines)):
+            # The next entry of YAML begins at the margin.
+            if is_yaml and lines[number] and not lines[number].startswith((" ", "#")):
                 break
             is_row = any(one in lines[number] for one in values)
             if len(value) > SHORTEST_ROW and is_row:
