@@ -178,3 +178,30 @@ def test_it_prints_the_way_to_a_line(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_file_that_is_not_there_is_no_error_of_ours() -> None:
     with pytest.raises(WhereError):
         TRACER.trace({}, "nowhere", 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "file", "text", "include"),
+    [
+        # Two fragments of one name in one file, whose directories are computed.
+        ({}, "tests/conftest.py", "def engine(", "'includes/orms/' ~ mapper"),
+        (
+            {"framework": "flask"},
+            "tests/conftest.py",
+            "def client(",
+            "'includes/frameworks/' ~ framework",
+        ),
+        # A section that is named, beside an include of any section.
+        ({}, "README.md", "## Layout", "'includes/readme/layout.md.jinja'"),
+    ],
+)
+def test_a_fragment_is_included_where_it_says(
+    given: Mapping[str, Any], file: str, text: str, include: str
+) -> None:
+    found = trace(given, file, text)
+
+    (chain,) = found.chains
+    written, included = chain
+    assert written.file.startswith("includes/")
+    lines = (FAMILY_ROOT / included.file).read_text("utf-8").splitlines()
+    assert include in lines[included.line - 1]

@@ -270,18 +270,14 @@ class Tracer:
         return chain
 
     def _line_of_include(self, parent: str, child: str) -> int:
-        text = self._text(parent)
-        tree = self.renderer.jinja.parse(text)
-        computed = 0
-        for node in tree.find_all(nodes.Include):
-            if isinstance(node.template, nodes.Const):
-                if node.template.value == child:
-                    return node.lineno
-            else:
-                last = _concatenated(node.template)[-1]
-                if isinstance(last, nodes.Const) and child.endswith(last.value):
-                    computed = node.lineno
-        return computed
+        """Return the line of a file that includes another, or 0 if a macro does."""
+        fitting = {
+            inner.pattern: place.line
+            for place, inner in self._included
+            if place.file == parent and inner.fullmatch(child)
+        }
+        # Where a computed name fits too, the include that says most of the name is it.
+        return fitting[max(fitting, key=len)] if fitting else 0
 
     def _text(self, file: str) -> str:
         return (self.family / file).read_text("utf-8")
@@ -383,8 +379,8 @@ class Tracer:
                     changed.setdefault(question.name, []).append(word)
 
     @cached_property
-    def _included(self) -> list[tuple[str, re.Pattern[str]]]:
-        """Each include of each file, as what names it can have."""
+    def _included(self) -> list[tuple[Source, re.Pattern[str]]]:
+        """Where each include is, and what names the file can have that it includes."""
         found = []
         for directory in ("template", "includes"):
             for path in sorted((self.family / directory).rglob("*.jinja")):
@@ -395,7 +391,8 @@ class Tracer:
                         re.escape(part.value) if isinstance(part, nodes.Const) else ".+"
                         for part in _concatenated(node.template)
                     )
-                    found.append((name, re.compile("".join(parts))))
+                    place = Source(name, node.lineno)
+                    found.append((place, re.compile("".join(parts))))
         return found
 
     def _roots(self, file: str) -> set[str]:
@@ -405,7 +402,9 @@ class Tracer:
         while found - seen:
             name = (found - seen).pop()
             seen.add(name)
-            found |= {outer for outer, inner in self._included if inner.fullmatch(name)}
+            found |= {
+                place.file for place, inner in self._included if inner.fullmatch(name)
+            }
         return {name for name in found if name.startswith("template/")}
 
     def _lines_with(self, given: dict[str, Any], names: set[str]) -> list[Line] | None:
