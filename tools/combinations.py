@@ -116,20 +116,30 @@ def find_combinations(
     ]
 
 
+def values_of(combinations: Sequence[Combination]) -> dict[str, list[str]]:
+    """List the values that each structural answer has, in the order they occur.
+
+    Args:
+        combinations: The combinations to look at.
+    """
+    found: dict[str, dict[str, None]] = {}  # sets that keep the order
+    for combination in combinations:
+        for name, value in combination.answers.items():
+            found.setdefault(name, {})[value] = None
+    return {name: list(values) for name, values in found.items()}
+
+
 def _refuse_unknown(
     combinations: Sequence[Combination],
     ids: set[str],
     wanted: Mapping[str, Sequence[str]],
 ) -> None:
-    values: dict[str, dict[str, None]] = {}  # a set that keeps the order
-    for combination in combinations:
-        for name, value in combination.answers.items():
-            values.setdefault(name, {})[value] = None
+    values = values_of(combinations)
     for unknown in sorted(ids - {combination.id for combination in combinations}):
         name, known = next(iter(values.items()))
         raise SelectionError(
             f"There is no combination {unknown!r}: give a combination's id, or answers "
-            f"such as {name}={next(iter(known))}."
+            f"such as {name}={known[0]}."
         )
     for name, wishes in wanted.items():
         if name not in values:

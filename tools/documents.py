@@ -4,9 +4,10 @@ That is docs/combinations.md, and in docs/choosing.md the last question of the d
 which lists the libraries of jobs. A test fails when they are not current.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
-from tools.combinations import Combination, find_combinations
+from tools.combinations import Combination, find_combinations, values_of
 from tools.questions import Question, load_questions, settle
 from tools.template import FAMILY_ROOT
 
@@ -25,22 +26,6 @@ apply to a combination, such as the layout of a single file, is not counted ther
 """
 
 
-def _values(combinations: Sequence[Combination]) -> dict[str, list[str]]:
-    found: dict[str, dict[str, None]] = {}  # sets that keep the order
-    for combination in combinations:
-        for name, value in combination.answers.items():
-            found.setdefault(name, {})[value] = None
-    return {name: list(values) for name, values in found.items()}
-
-
-def _together(combinations: Sequence[Combination], first: str, second: str) -> str:
-    pairs = [
-        {f"{name}={value}" for name, value in combination.answers.items()}
-        for combination in combinations
-    ]
-    return str(sum({first, second} <= pair for pair in pairs) or "·")
-
-
 def _table(
     combinations: Sequence[Combination],
     rows: str,
@@ -51,11 +36,12 @@ def _table(
         f"| {rows} | {' | '.join(values[columns])} |",
         f"|---|{'---|' * len(values[columns])}",
     ]
+    together = Counter(
+        (combination.answers.get(rows), combination.answers.get(columns))
+        for combination in combinations
+    )
     for row in values[rows]:
-        counts = [
-            _together(combinations, f"{rows}={row}", f"{columns}={column}")
-            for column in values[columns]
-        ]
+        counts = [str(together[row, column] or "·") for column in values[columns]]
         lines.append(f"| {row} | {' | '.join(counts)} |")
     return lines
 
@@ -66,7 +52,7 @@ def describe(combinations: Sequence[Combination]) -> str:
     Args:
         combinations: All combinations of the family.
     """
-    values = _values(combinations)
+    values = values_of(combinations)
     lines = [HEAD.format(count=len(combinations))]
     for columns in ("framework", "worker", "purpose"):
         lines.append(f"## By {columns}\n")

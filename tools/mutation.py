@@ -34,7 +34,7 @@ QUEUED = ("size=medium", "layout=layer", "concurrency=sync")
 WORKER = ("purpose=worker", *QUEUED)
 
 USERS = "template/{{ features.users }}"
-FILES = "computed/dependencies.jinja"
+DEPENDENCIES = "computed/dependencies.jinja"
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ MUTANTS = (
         "a dependency that is not declared",
         TYPES,
         (*FASTAPI, "database=none", "layout=layer", "worker=none"),
-        FILES,
+        DEPENDENCIES,
         "  ('httpx2>=2.16.2', has_checks or has_async_views),\n",
         "",
     ),
@@ -134,7 +134,7 @@ MUTANTS = (
         "a dependency that another one brings along",
         TYPES,
         SQLALCHEMY,
-        FILES,
+        DEPENDENCIES,
         "  ('starlette>=1.10', framework == 'fastapi'),\n",
         "",
     ),
@@ -142,7 +142,7 @@ MUTANTS = (
         "a library without a lower bound",
         TYPES,
         FLASK,
-        FILES,
+        DEPENDENCIES,
         "'gunicorn>=27.0.1'",
         "'gunicorn'",
     ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from tools.combinations import Combination
+from tools.combinations import Combination, values_of
 from tools.matrix.report import STAGES, Report, Spent, reproduction
 
 # How much of a log the page shows: its end, in characters.
@@ -37,22 +37,10 @@ def write_page(
     Returns:
         The page's path.
     """
-    questions = list(
-        dict.fromkeys(
-            name for combination in combinations for name in combination.answers
-        )
-    )
     data = {
         "stages": STAGES,
         "answers": {
-            name: sorted(
-                {
-                    combination.answers[name]
-                    for combination in combinations
-                    if name in combination.answers
-                }
-            )
-            for name in questions
+            name: sorted(values) for name, values in values_of(combinations).items()
         },
         "combinations": list(_combinations(report, combinations, combination_of, logs)),
     }
