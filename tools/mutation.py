@@ -294,10 +294,9 @@ MUTANTS = (
         "a job that is not enqueued",
         OWN_TESTS,
         (*FASTAPI, "database=sqlite", "layout=layer", "worker=celery"),
-        "template/{{ orms.sqlalchemy }}/{{ paths.database }}.py.jinja",
-        '    for callback in session.info.pop("on_commit", []):\n'
-        "        {{ await_ }}callback()\n",
-        '    session.info.pop("on_commit", [])\n',
+        USERS + "/{{ paths.users_service }}.py.jinja",
+        "        {{ await_ }}self.enqueue_welcome(user.id)\n",
+        "",
     ),
     Mutant(
         "jobs in a module that there is not (Celery)",
