@@ -117,8 +117,8 @@ def press(page: "Page", name: str) -> None:
 
 def sign_up(page: "Page", name: str) -> None:
     page.goto("/account/sign-up/")
-    page.get_by_label("Name").fill(name)
     page.get_by_label("Email").fill(f"{name.lower()}@example.com")
+    page.get_by_label("Name").fill(name)
     page.locator("#id_password1").fill(PASSWORD)
     page.locator("#id_password2").fill(PASSWORD)
     page.get_by_role("button", name="Sign up").click()
@@ -169,7 +169,9 @@ def test_everything_is_done_with_the_keyboard_alone(page: "Page") -> None:
     page.goto("/")
     tab_to(page, "Skip to content")
     press(page, "Sign up")
-    account = {"Name": "Eve", "Email": "eve@example.com"}
+    assert page.locator(":focus").get_attribute("name") == "email"
+    page.locator("main").focus()
+    account = {"Email": "eve@example.com", "Name": "Eve"}
     passwords = {"Password": PASSWORD, "Password confirmation": PASSWORD}
     type_into(page, account | passwords)
     press(page, "Sign up")

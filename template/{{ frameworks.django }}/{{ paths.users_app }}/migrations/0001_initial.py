@@ -1,3 +1,4 @@
+import django.db.models.functions.text
 from django.db import migrations, models
 
 
@@ -38,7 +39,16 @@ class Migration(migrations.Migration):
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 ("updated_at", models.DateTimeField(auto_now=True)),
-                ("email", models.EmailField(max_length=254, unique=True)),
+                (
+                    "email",
+                    models.EmailField(
+                        error_messages={
+                            "unique": "This email address is already in use."
+                        },
+                        max_length=254,
+                        unique=True,
+                    ),
+                ),
                 ("name", models.CharField(max_length=100)),
                 ("is_active", models.BooleanField(default=True)),
                 ("is_staff", models.BooleanField(default=False)),
@@ -67,7 +77,13 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "abstract": False,
+                "constraints": [
+                    models.UniqueConstraint(
+                        django.db.models.functions.text.Lower("email"),
+                        name="users_user_email_lower",
+                        violation_error_message="This email address is already in use.",
+                    )
+                ],
             },
         ),
     ]
