@@ -7,12 +7,14 @@ the pages there.
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from httpx2 import Client
 
 from tools import live
 from tools.template import FAMILY_ROOT, render
@@ -115,12 +117,16 @@ def press(page: "Page", name: str) -> None:
         page.keyboard.press("Enter")
 
 
-def sign_up(page: "Page", name: str) -> None:
-    page.goto("/account/sign-up/")
+def fill_sign_up(page: "Page", name: str) -> None:
     page.get_by_label("Email").fill(f"{name.lower()}@example.com")
     page.get_by_label("Name").fill(name)
     page.locator("#id_password1").fill(PASSWORD)
     page.locator("#id_password2").fill(PASSWORD)
+
+
+def sign_up(page: "Page", name: str) -> None:
+    page.goto("/account/sign-up/")
+    fill_sign_up(page, name)
     page.get_by_role("button", name="Sign up").click()
 
 
@@ -190,6 +196,37 @@ def test_everything_is_done_with_the_keyboard_alone(page: "Page") -> None:
     assert page.get_by_role("status").inner_text() == "The product was deleted."
     press(page, "Log out")
     assert page.get_by_role("link", name="Log in").is_visible()
+
+
+def test_a_double_click_submits_a_form_once(page: "Page") -> None:
+    page.goto("/account/sign-up/")
+    fill_sign_up(page, "Bob")
+    page.get_by_role("button", name="Sign up").dblclick()
+    assert page.get_by_role("status").inner_text() == "Welcome, Bob! Please log in."
+    log_in(page, "Bob")
+    page.goto("/products/new/")
+    page.get_by_label("Name").fill("Ink")
+    page.get_by_label("Price").fill("4.00")
+    page.get_by_role("button", name="Save").dblclick()
+    page.get_by_role("status").wait_for()
+    page.goto("/products/?q=Ink")
+    assert page.get_by_role("link", name="Ink").count() == 1
+
+
+def test_of_parallel_sign_ups_with_one_address_one_succeeds(address: str) -> None:
+    account = {"name": "Carol", "email": "carol@example.com"}
+    passwords = {"password1": PASSWORD, "password2": PASSWORD}
+
+    def post(client: Client) -> int:
+        client.get("/account/sign-up/")
+        token = {"csrfmiddlewaretoken": client.cookies["csrftoken"]}
+        form = account | passwords | token
+        return client.post("/account/sign-up/", data=form).status_code
+
+    clients = [Client(base_url=address) for _ in range(8)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        statuses = sorted(pool.map(post, clients))
+    assert statuses == [200] * 7 + [302]
 
 
 def test_admin(page: "Page") -> None:
