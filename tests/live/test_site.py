@@ -34,11 +34,11 @@ MOST_TABS = 20
 
 
 @pytest.fixture(scope="module")
-def address(
+def project(
     chromium: str,  # noqa: ARG001 - without one, nobody looks at the site
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    """Start the site as in production, and give its address."""
+) -> live.Project:
+    """Return the site, ready to be started as in production."""
     directory = tmp_path_factory.mktemp("site")
     answers = yaml.safe_load((FAMILY_ROOT / "variants/site.yml").read_text())
     image = live.make(
@@ -61,6 +61,12 @@ def address(
     project = replace(image, variables={**image.variables, **production})
     project.run((*manage, "migrate", "--verbosity", "0"))
     project.run((*manage, "createsuperuser", "--noinput"))
+    return project
+
+
+@pytest.fixture(scope="module")
+def address(project: live.Project) -> Iterator[str]:
+    """Start the site, and give its address."""
     port = live.free_port()
     server = ("gunicorn", "app.main", "--bind", f"127.0.0.1:{port}", "--threads", "4")
     with project.running(server, project.logs / "server.log") as process:
@@ -227,6 +233,15 @@ def test_of_parallel_sign_ups_with_one_address_one_succeeds(address: str) -> Non
     with ThreadPoolExecutor(len(clients)) as pool:
         statuses = sorted(pool.map(post, clients))
     assert statuses == [200] * 7 + [302]
+
+
+def test_the_server_ends_if_a_setting_is_missing(project: live.Project) -> None:
+    variables = {**project.variables, "SECRET_KEY": ""}
+    server = replace(project, variables=variables)
+    ended = server.ended(project.commands.server, seconds=60)
+    assert ended.returncode == 1
+    assert "SECRET_KEY must be set in production" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_admin(page: "Page") -> None:
