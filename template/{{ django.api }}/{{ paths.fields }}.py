@@ -11,8 +11,6 @@ from rest_framework import serializers
 class TextField(serializers.CharField):
     """A string; numbers are not coerced."""
 
-    default_error_messages = {"invalid": "Input should be a valid string"}  # noqa: RUF012
-
     def to_internal_value(self, data: Any) -> str:  # noqa: ANN401
         """Return the string, or fail for any other type."""
         if not isinstance(data, str):
@@ -30,8 +28,6 @@ class PasswordField(TextField):
 
 class NumberField(serializers.IntegerField):
     """An integer; strings are not coerced."""
-
-    default_error_messages = {"invalid": "Input should be a valid integer"}  # noqa: RUF012
 
     def to_internal_value(self, data: Any) -> int:  # noqa: ANN401
         """Return the integer, or fail for a string."""
