@@ -108,7 +108,7 @@ def make_project(
         }
         if answers.get("framework") == "django":
             # In development Django shows its own pages for errors.
-            wanted |= live.PRODUCTION
+            wanted |= {**live.PRODUCTION, "DOCS_ENABLED": "true"}
         if answers["worker"] not in {"none", "background"}:
             port = request.getfixturevalue("redis_port")
             servers.empty_redis(port, 0)
