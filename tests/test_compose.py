@@ -1,0 +1,56 @@
+"""Compose files respect .env, the machine they run on, and what READMEs promise."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tools.live import settings
+from tools.template import render
+
+SHAPES: dict[str, dict[str, str]] = {
+    "api": {"framework": "fastapi", "database": "postgresql", "worker": "celery"},
+    "sqlite": {"framework": "flask", "database": "sqlite", "worker": "rq"},
+    "django": {"framework": "django", "database": "postgresql", "worker": "dramatiq"},
+    "site": {"purpose": "site", "database": "postgresql", "worker": "none"},
+    "worker": {"purpose": "worker", "framework": "none", "worker": "arq"},
+}
+GRACE_SECONDS = 20
+
+
+@pytest.fixture(params=SHAPES)
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return render({"size": "medium", **SHAPES[request.param]}, tmp_path / "project")
+
+
+def compose(project: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(
+        (project / "compose.yaml").read_text("utf-8")
+    )
+    return found
+
+
+def test_settings_in_the_environment_file_are_used(project: Path) -> None:
+    names = settings(project)
+    for service in compose(project)["services"].values():
+        for name, value in service.get("environment", {}).items():
+            if name in names:
+                assert value.startswith(f"${{{name}:-")
+                assert value.endswith("}")
+
+
+def test_published_ports_can_be_chosen(project: Path) -> None:
+    for service in compose(project)["services"].values():
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:${")
+
+
+def test_servers_have_the_time_that_the_readme_promises(project: Path) -> None:
+    services = compose(project)["services"]
+    for name in services.keys() & {"api", "site"}:
+        grace = int(services[name]["stop_grace_period"].removesuffix("s"))
+        assert grace > GRACE_SECONDS
+        assert f"for at most {GRACE_SECONDS} seconds" in " ".join(
+            (project / "README.md").read_text("utf-8").split()
+        )
