@@ -48,7 +48,7 @@ def trace(given: Mapping[str, Any], file: str, text: str) -> Provenance:
         (
             CELERY,
             "app/settings.py",
-            "broker_url: SecretStr",
+            "broker_url: Secret[BrokerUrl]",
             "settings.yml",
             {"worker"},
         ),

@@ -50,12 +50,14 @@ class Commands:
         prepare: What to run once before the first start.
         server: Starts the server; the one for production, where another is for that.
         worker: Starts a worker; empty where there is none.
+        schedule: Starts the schedule; empty where it has no process of its own.
         failed: Lists failed jobs, and with ids retries them.
     """
 
     prepare: tuple[tuple[str, ...], ...]
     server: tuple[str, ...]
     worker: tuple[str, ...]
+    schedule: tuple[str, ...]
     failed: tuple[str, ...]
 
 
@@ -91,6 +93,7 @@ def commands(tree: Path) -> Commands:
         tuple(prepare),
         tuple(word for word in server if word not in DEVELOPMENT),
         marked("one or more workers"),
+        marked("the scheduler: exactly one"),
         marked("list failed jobs; with IDs, enqueue them again"),
     )
 

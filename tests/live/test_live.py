@@ -400,12 +400,13 @@ def test_workers_do_what_a_command_leaves_though_one_is_killed(
     assert call(project, "result", job_id).returncode == 1
 
     with project.worker("--include", "probe") as worker:
-        waiting = redis_number(redis_port, "LLEN celery")
+        waiting = redis_number(redis_port, "LLEN my_service:celery")
         wait_until(
-            lambda: redis_number(redis_port, "LLEN celery") < waiting, "the first job"
+            lambda: redis_number(redis_port, "LLEN my_service:celery") < waiting,
+            "the first job",
         )
         kill(worker)
-    assert redis_number(redis_port, "HLEN unacked") > 0
+    assert redis_number(redis_port, "HLEN my_service:unacked") > 0
     assert call(project, "result", job_id).returncode == 1
 
     with project.worker() as worker:
@@ -487,7 +488,7 @@ def test_no_job_is_lost_with_a_killed_worker(
 ) -> None:
     with celery_project.server() as (_, port), connect(port) as client:
         users = [register(client) for _ in range(50)]
-        assert redis_number(redis_port, "LLEN celery") == len(users)
+        assert redis_number(redis_port, "LLEN my_service:celery") == len(users)
 
         def welcomed() -> int:
             return sum(is_welcomed(client, headers) for headers in users)
@@ -497,14 +498,14 @@ def test_no_job_is_lost_with_a_killed_worker(
             kill(worker)
         # What it had begun is neither done nor waiting for another worker.
         assert 0 < welcomed() < len(users)
-        assert redis_number(redis_port, "HLEN unacked") > 0
-        assert redis_number(redis_port, "LLEN celery") > 0
+        assert redis_number(redis_port, "HLEN my_service:unacked") > 0
+        assert redis_number(redis_port, "LLEN my_service:celery") > 0
 
         with celery_project.worker("--include", "probe") as worker:
             wait_until(lambda: welcomed() == len(users), "all welcomes", seconds=60)
             assert stop(worker) == 0
-        assert redis_number(redis_port, "HLEN unacked") == 0
-        assert redis_number(redis_port, "LLEN celery") == 0
+        assert redis_number(redis_port, "HLEN my_service:unacked") == 0
+        assert redis_number(redis_port, "LLEN my_service:celery") == 0
 
 
 # --- The contract ---------------------------------------------------------------------
