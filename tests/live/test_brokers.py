@@ -351,6 +351,17 @@ def test_projects_on_one_broker_never_meet(worker: str, tmp_path: Path) -> None:
         project = projects["shop"]
         project.run((*project.commands.failed, *failed_jobs(project)))
         wait_until(lambda: is_welcomed(clients["shop"], shop), "a welcome")
+        if worker == "arq":
+            # With one name, only one of two projects would run a scheduled job.
+            names = {one.run(("python", "-c", SCHEDULED)) for one in projects.values()}
+            assert len(names) == len(projects)
+
+
+SCHEDULED = """
+from app.worker import WorkerSettings
+
+print(*(job.name for job in WorkerSettings.cron_jobs))
+"""
 
 
 def test_listeners_of_projects_on_one_broker_never_meet(tmp_path: Path) -> None:
