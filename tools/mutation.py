@@ -234,7 +234,7 @@ MUTANTS = (
         OWN_TESTS,
         FLASK,
         "template/{{ frameworks.flask }}/{{ paths.handlers }}.py.jinja",
-        "    app.register_error_handler(Exception, on_unexpected_error)\n",
+        "    app.register_error_handler(InternalServerError, on_unexpected_error)\n",
         "",
     ),
     Mutant(
