@@ -186,7 +186,7 @@ MUTANTS = (
         OWN_TESTS,
         SQLALCHEMY,
         "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
-        "            .options(joinedload(Product.owner))\n            # A unique",
+        "            .options(OWNER)\n            # A unique",
         "            # A unique",
     ),
     Mutant(
@@ -194,7 +194,7 @@ MUTANTS = (
         OWN_TESTS,
         FLASK,
         "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
-        "            .options(joinedload(Product.owner))\n            # A unique",
+        "            .options(OWNER)\n            # A unique",
         "            # A unique",
     ),
     Mutant(
@@ -202,7 +202,7 @@ MUTANTS = (
         OWN_TESTS,
         TORTOISE,
         "template/{{ orms.tortoise }}/{{ paths.products_repository }}.py.jinja",
-        'wanted.select_related("owner")',
+        "wanted.only(*SHOWN)",
         "wanted.all()",
     ),
     Mutant(
@@ -263,7 +263,7 @@ MUTANTS = (
         SQLALCHEMY,
         "template/{{ migrations }}/{{ when.sqlalchemy }}/versions/"
         "0001_users_and_products.py",
-        '    op.create_index("ix_products_name", "products", ["name"])\n',
+        '    op.create_index("ix_products_name_id", "products", ["name", "id"])\n',
         "",
     ),
     Mutant(
@@ -271,8 +271,8 @@ MUTANTS = (
         OWN_TESTS,
         DJANGO,
         "template/{{ frameworks.django }}/{{ paths.products_models }}.py.jinja",
-        "models.CharField(max_length=200, db_index=True)",
-        "models.CharField(max_length=200)",
+        'models.Index(fields=["name", "id"], name="products_by_name"),',
+        "",
     ),
     Mutant(
         "anybody may change a product (site)",

@@ -63,9 +63,10 @@ WHOLE = "registration_is_atomic"
 AGREE = "models_and_migrations_agree"
 MATCH = "migrations_match_the_models"
 MIGRATION = "0001_initial.py"
-JOINED = ".options(joinedload(Product.owner))"
+JOINED = ".options(OWNER)"
 SELECTED = '.select_related("owner")'
-INDEX = '    op.create_index("ix_products_name", "products", ["name"])\n'
+INDEX = '    op.create_index("ix_products_name_id", "products", ["name", "id"])\n'
+BY_NAME = 'models.Index(fields=["name", "id"], name="products_by_name"),'
 ALEMBIC = "migrations/versions/0001_users_and_products.py"
 PRODUCTS = "app/repositories/products.py"
 DATABASE = "app/database.py"
@@ -84,7 +85,7 @@ FAULTS = {
         "fastapi", DATABASE, UNIT, HALF.format("await "), WHOLE
     ),
     "fastapi: no index": Fault("fastapi", ALEMBIC, INDEX, "", AGREE),
-    "tortoise: no eager load": Fault("tortoise", PRODUCTS, SELECTED, "", "queries", 3),
+    "tortoise: no eager load": Fault("tortoise", PRODUCTS, ".only(*SHOWN)", "", "queries", 3),
     "tortoise: no commit": Fault(
         "tortoise",
         DATABASE,
@@ -98,7 +99,7 @@ FAULTS = {
     "tortoise: no index": Fault(
         "tortoise",
         "migrations/0001_users_and_products.py",
-        'Index(fields=["name"], name="ix_products_name"),',
+        'Index(fields=["name", "id"], name="ix_products_name_id"),',
         "",
         AGREE,
     ),
@@ -126,7 +127,7 @@ FAULTS = {
     "django: no index": Fault(
         "django",
         f"app/models/products/migrations/{MIGRATION}",
-        "db_index=True, ",
+        BY_NAME,
         "",
         MATCH,
     ),
@@ -134,7 +135,7 @@ FAULTS = {
         "site", "app/products/models.py", SELECTED, "", "queries", 3
     ),
     "site: no index": Fault(
-        "site", f"app/products/migrations/{MIGRATION}", "db_index=True, ", "", MATCH
+        "site", f"app/products/migrations/{MIGRATION}", BY_NAME, "", MATCH
     ),
 }
 

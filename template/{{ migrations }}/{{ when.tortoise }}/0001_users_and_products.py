@@ -2,6 +2,18 @@ from tortoise import fields, migrations
 from tortoise.fields.base import OnDelete
 from tortoise.indexes import Index
 from tortoise.migrations import operations as ops
+from tortoise.migrations.schema_editor import BaseSchemaEditor
+from tortoise.migrations.schema_generator.state_apps import StateApps
+
+
+async def add_search_index(_apps: StateApps, editor: BaseSchemaEditor) -> None:
+    # Trigrams find a part of a name. Any database owner may create this extension.
+    if editor.DIALECT == "postgres":
+        await editor.client.execute_script(
+            "CREATE EXTENSION IF NOT EXISTS pg_trgm;"
+            "CREATE INDEX ix_products_name_trigrams ON products"
+            " USING gin (upper(name::varchar) gin_trgm_ops)"
+        )
 
 
 class Migration(migrations.Migration):
@@ -65,12 +77,16 @@ class Migration(migrations.Migration):
                 "table": "products",
                 "app": "models",
                 "indexes": [
-                    Index(fields=["name"], name="ix_products_name"),
                     Index(fields=["owner_id"], name="ix_products_owner_id"),
+                    Index(fields=["name", "id"], name="ix_products_name_id"),
+                    Index(
+                        fields=["price_cents", "id"], name="ix_products_price_cents_id"
+                    ),
                 ],
                 "pk_attr": "id",
                 "table_description": "A product offered by its owner.",
             },
             bases=["Timestamps"],
         ),
+        ops.RunPython(add_search_index, reverse_code=ops.RunPython.noop),
     ]

@@ -62,8 +62,19 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_products"),
     )
-    op.create_index("ix_products_name", "products", ["name"])
     op.create_index("ix_products_owner_id", "products", ["owner_id"])
+    op.create_index("ix_products_name_id", "products", ["name", "id"])
+    op.create_index("ix_products_price_cents_id", "products", ["price_cents", "id"])
+    if op.get_context().dialect.name == "postgresql":
+        # Any database owner may create this extension.
+        op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        op.create_index(
+            "ix_products_name_trigrams",
+            "products",
+            ["name"],
+            postgresql_using="gin",
+            postgresql_ops={"name": "gin_trgm_ops"},
+        )
 
 
 def downgrade() -> None:
