@@ -85,7 +85,9 @@ FAULTS = {
         "fastapi", DATABASE, UNIT, HALF.format("await "), WHOLE
     ),
     "fastapi: no index": Fault("fastapi", ALEMBIC, INDEX, "", AGREE),
-    "tortoise: no eager load": Fault("tortoise", PRODUCTS, ".only(*SHOWN)", "", "queries", 3),
+    "tortoise: no eager load": Fault(
+        "tortoise", PRODUCTS, ".only(*SHOWN)", "", "queries", 3
+    ),
     "tortoise: no commit": Fault(
         "tortoise",
         DATABASE,
