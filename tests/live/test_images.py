@@ -3,12 +3,12 @@
 Not among the default tests: ``nox -s live``.
 """
 
-import http.client
 import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -59,7 +59,7 @@ def start(tree: Path, scratch: Path) -> Iterator[tuple[int, int]]:
         yield process.pid, port
 
 
-def ask(connection: http.client.HTTPConnection) -> int:
+def ask(connection: HTTPConnection) -> int:
     connection.request("GET", "/health/live")
     response = connection.getresponse()
     response.read()
@@ -86,10 +86,12 @@ def test_an_image_serves_behind_a_proxy_and_without_a_disk(
 ) -> None:
     tree = render({**SHAPE, **SERVERS[server]}, tmp_path / "project")
 
-    with start(tree, tmp_path) as (pid, port):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with (
+        start(tree, tmp_path) as (pid, port),
+        closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection,
+    ):
         assert ask(connection) == 200
-        # http.client would open a new connection for the second request.
+        # By default, a second request opens a new connection.
         connection.auto_open = 0
         time.sleep(DEFAULT_SECONDS + 2)
         assert ask(connection) == 200
