@@ -407,7 +407,7 @@ def test_a_silent_broker_does_not_delay_a_registration(
 @pytest.mark.parametrize("worker", WORKERS)
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_no_error_of_a_broker_loses_a_registration(
-    framework: str, worker: str, tmp_path: Path
+    framework: str, worker: str, tls_port: int, tmp_path: Path
 ) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Deaf) as deaf, ExitStack() as stack:
         Thread(target=deaf.serve_forever).start()
@@ -420,6 +420,7 @@ def test_no_error_of_a_broker_loses_a_registration(
             f"redis://:wrong@127.0.0.1:{redis}/0",
             f"redis://127.0.0.1:{redis}/0",
             f"rediss://:{ENCODED}@127.0.0.1:{redis}/0",
+            f"rediss://:{ENCODED}@127.0.0.1:{tls_port}/0",  # of an unknown authority
             f"redis://:{ENCODED}@127.0.0.1:{redis}/99",
             "redis://nowhere.invalid/0",
         )
@@ -432,6 +433,30 @@ def test_no_error_of_a_broker_loses_a_registration(
                 connect(port) as client,
             ):
                 register(client, f"ada{number}")
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+@pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
+def test_a_silent_broker_is_reported_at_once(
+    framework: str, worker: str, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        broker, redis = stack.enter_context(servers.redis_process())
+        answers = {"size": "small", "worker": worker, **SMALL[framework]}
+        project = make(answers, tmp_path, f"redis://127.0.0.1:{redis}/0")
+        _, port = stack.enter_context(project.server("/health/live"))
+        client = stack.enter_context(connect(port))
+        started = client.post("/checks")
+        assert started.status_code == 202
+        stack.enter_context(silence(broker))
+        for _ in range(2):
+            for method, path in (
+                ("POST", "/checks"),
+                ("GET", started.headers["location"]),
+            ):
+                start = time.monotonic()
+                assert client.request(method, path).status_code == 503
+                assert time.monotonic() - start < SECOND
 
 
 @pytest.mark.parametrize("worker", WORKERS)
