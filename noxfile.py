@@ -16,7 +16,7 @@ BROWSER = nox.project.dependency_groups(PYPROJECT, "browser")
 # A live test waits for its processes a third of the time.
 LIVE_AT_ONCE = str((os.cpu_count() or 1) * 3 // 2)
 GROWING = ("tests/live/test_growing.py", "tests/live/test_records.py")
-WITH_BROWSER = ("tests/live/test_site.py", "tests/live/test_page.py")
+WITH_BROWSER = tuple(f"tests/live/test_{name}.py" for name in ("site", "page", "docs"))
 
 
 def run_module(session: nox.Session, module: str) -> None:
