@@ -1,6 +1,7 @@
 """One Redis-compatible server and one PostgreSQL for a run of the matrix."""
 
 import asyncio
+import os
 import shutil
 import signal
 import socket
@@ -182,3 +183,56 @@ def postgresql_server(directory: Path | None = None) -> Iterator[str]:
         get_server(directory or scratch) as server,
     ):
         yield str(server.get_uri())
+
+
+@contextmanager
+def pooler(url: str, mode: str) -> Iterator[str]:
+    """Start PgBouncer from ``PATH``, with its defaults, in front of a PostgreSQL.
+
+    Args:
+        url: The server's URL, as ``postgresql_server`` yields it.
+        mode: ``session`` or ``transaction``.
+
+    Yields:
+        The URL of the server's database ``postgres``, through PgBouncer.
+
+    Raises:
+        RuntimeError: It does not start.
+    """
+    data = Path(url.partition("?host=")[2])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with tempfile.TemporaryDirectory(prefix="python-patterns-pgbouncer-") as scratch:
+        config = Path(scratch) / "pgbouncer.ini"
+        config.write_text(
+            f"[databases]\n* = host={data} user=postgres\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+            f"unix_socket_dir =\nauth_type = any\npool_mode = {mode}\n",
+            encoding="utf-8",
+        )
+        # It refuses to run as root: then it runs as the user of the server.
+        Path(scratch).chmod(0o755)
+        user = ("--user", data.owner()) if os.geteuid() == 0 else ()
+        process = subprocess.Popen(
+            [_pgbouncer_program(), "--quiet", *user, str(config)],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait_for(port)
+            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def find_pgbouncer() -> str | None:
+    """Return the path of PgBouncer, which Debian does not install on ``PATH``."""
+    return shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+def _pgbouncer_program() -> str:
+    program = find_pgbouncer()
+    if program is None:
+        raise RuntimeError("There is no pgbouncer.")
+    return program

@@ -3,7 +3,6 @@
 Not among the default tests, for they take minutes: ``nox -s live``.
 """
 
-import re
 import shutil
 import tempfile
 import time
@@ -80,11 +79,7 @@ def connect(port: int) -> Client:
 def make(answers: Mapping[str, str], directory: Path, url: str) -> Project:
     """Render a project and make the tables in its database."""
     tree = render(answers, directory / "project")
-    driver = live.settings(tree)["DATABASE_URL"].partition(":")[0]
-    variables = {
-        **live.cheap_passwords(tree),
-        "DATABASE_URL": re.sub("^postgresql", driver, url),
-    }
+    variables = {**live.cheap_passwords(tree), "DATABASE_URL": url}
     if answers["framework"] == "django":
         # In development Django shows its own pages for errors.
         variables |= live.PRODUCTION

@@ -107,13 +107,12 @@ def problems(
     for framework in FRAMEWORKS:
         scratch = tmp_path_factory.mktemp(framework)
         tree = render({**SHAPE, "framework": framework}, scratch / "project")
-        scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
         project = live.make(
             tree,
             logs=scratch / "logs",
             variables={
                 **live.PRODUCTION,
-                "DATABASE_URL": f"{scheme}:///{scratch / 'live.db'}",
+                "DATABASE_URL": f"sqlite:///{scratch / 'live.db'}",
             },
         )
         project.prepare()

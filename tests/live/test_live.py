@@ -116,9 +116,8 @@ def make_project(
         admin, database = "", f"live_{next(_numbers)}"
         if answers.get("database") == "postgresql":
             admin = request.getfixturevalue("postgresql_url")
-            driver = live.settings(tree)["DATABASE_URL"].partition(":")[0]
-            path = re.sub(r"/postgres(?=\?|$)", f"/{database}", admin)
-            wanted["DATABASE_URL"] = driver + path.removeprefix("postgresql")
+            url = re.sub(r"/postgres(?=\?|$)", f"/{database}", admin)
+            wanted["DATABASE_URL"] = url
         project = live.make(
             tree,
             logs=tmp_path / "logs",

@@ -270,11 +270,10 @@ def make_projects(
     """
     answers = {"framework": framework.name, "concurrency": framework.concurrency}
     tree = render(answers, scratch / "project")
-    scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
     project = live.make(
         tree,
         logs=scratch / "logs",
-        variables={"DATABASE_URL": f"{scheme}:///{scratch / 'bench.db'}"},
+        variables={"DATABASE_URL": f"sqlite:///{scratch / 'bench.db'}"},
     )
     project.prepare()
     project.run(("python", "-c", FILL, framework.users, framework.products))

@@ -22,7 +22,8 @@ from sqlalchemy.orm import (
     relationship,
 )
 
-engine = create_async_engine(os.environ["DATABASE_URL"])
+url = os.environ["DATABASE_URL"].replace("sqlite:", "sqlite+aiosqlite:")
+engine = create_async_engine(url)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 app = FastAPI()
 
