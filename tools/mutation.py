@@ -303,8 +303,8 @@ MUTANTS = (
         OWN_TESTS,
         (*WORKER, "worker=celery"),
         "includes/workers/celery_modules.jinja",
-        '"{{ package }}.{{ jobs }}.")',
-        '"{{ package }}.{{ jobs }}.later_")',
+        ".__name__{{ '}' }}.\")",
+        ".__name__{{ '}' }}.later_\")",
     ),
     Mutant(
         "a worker that listens to another queue (RQ)",

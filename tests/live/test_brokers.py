@@ -435,6 +435,25 @@ def test_no_error_of_a_broker_loses_a_registration(
                 register(client, f"ada{number}")
 
 
+def test_a_silent_broker_does_not_delay_a_product(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        broker, redis = stack.enter_context(servers.redis_process())
+        url = f"redis://127.0.0.1:{redis}/0"
+        project = make({"worker": "rq", **LISTENERS}, tmp_path, url)
+        project.prepare()
+        _, port = stack.enter_context(project.server())
+        client = stack.enter_context(connect(port))
+        user = register(client, "ada")
+        chair = {"name": "Chair", "price_cents": 4900}
+        assert client.post("/products", json=chair, headers=user).status_code == 201
+        stack.enter_context(silence(broker))
+        for _ in range(2):
+            start = time.monotonic()
+            answer = client.post("/products", json=chair, headers=user)
+            assert answer.status_code == 201
+            assert time.monotonic() - start < SECOND
+
+
 @pytest.mark.parametrize("worker", WORKERS)
 @pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
 def test_a_silent_broker_is_reported_at_once(
