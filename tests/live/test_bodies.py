@@ -12,7 +12,9 @@ from tools.template import render
 
 MEGABYTE = b" " * 1_000_000
 SIZE = 200  # megabytes
-FRAMEWORKS = {"fastapi": "async", "flask": "sync"}
+FRAMEWORKS = {"fastapi": "async", "flask": "sync", "django": "sync"}
+# Without a length, Django's WSGI handler reads no body at all: fields are missing.
+REFUSED = {"fastapi": {413}, "flask": {413}, "django": {413, 422}}
 
 
 def memory(group: int) -> int:
@@ -58,5 +60,5 @@ def test_a_large_body_is_refused_and_not_kept(framework: str, tmp_path: Path) ->
     answered = [response for response in found if response is not None]
     assert answered
     for response in answered:
-        assert response.status_code == 413
+        assert response.status_code in REFUSED[framework]
         assert response.headers["content-type"] == "application/problem+json"
