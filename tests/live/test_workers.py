@@ -256,6 +256,53 @@ def test_what_a_command_leaves_is_done_by_another_process(
         assert stop(process) == 0
 
 
+# Enqueues a job that the worker does not know, as code newer than the worker does.
+NEWER = {
+    "arq": """
+import asyncio
+from app.queue import redis
+asyncio.run(redis.enqueue_job("checks.newer", 7))
+""",
+    "celery": """
+from app.worker import app
+app.send_task("checks.newer", (7,))
+""",
+    "dramatiq": """
+from dramatiq import Message
+from app.broker import broker
+options = dict(args=(7,), kwargs={}, options={})
+broker.enqueue(Message(queue_name="default", actor_name="checks.newer", **options))
+""",
+    "rq": """
+from app.queue import enqueue
+enqueue("app.jobs.checks.newer", 7)
+""",
+}
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_job_that_an_old_worker_does_not_know_is_kept(
+    worker: str, tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": "none", "purpose": "worker", "worker": worker, **MEDIUM}
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers, tmp_path, redis, site)
+        project.run(("python", "-c", NEWER[worker]))
+        process = stack.enter_context(project.worker())
+
+        def is_kept() -> bool:
+            listed = project.run(project.commands.failed)
+            return "checks.newer" in listed and "7" in listed
+
+        wait_until(is_kept, "the failed job")
+        assert stop(process) == 0
+        enqueue_again(project, failed_jobs(project))
+        assert not is_kept()
+        stack.enter_context(project.worker())
+        wait_until(is_kept, "the failed job, enqueued again")
+
+
 @pytest.mark.parametrize("worker", WORKERS)
 def test_a_project_notices_that_its_worker_is_gone(worker: str, tmp_path: Path) -> None:
     answers = {"framework": "fastapi", "worker": worker, **WITH_CHECKS["fastapi"]}
