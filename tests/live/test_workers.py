@@ -260,8 +260,9 @@ def test_what_a_command_leaves_is_done_by_another_process(
 NEWER = {
     "arq": """
 import asyncio
-from app.queue import redis
-asyncio.run(redis.enqueue_job("checks.newer", 7))
+from uuid import uuid4
+from app.queue import redis, stored_id
+asyncio.run(redis.enqueue_job("checks.newer", 7, _job_id=stored_id(uuid4())))
 """,
     "celery": """
 from app.worker import app
