@@ -78,12 +78,12 @@ def test_bodies_of_tests_are_one_source_too() -> None:
     assert only_one == ["test_requests.py.jinja"]
 
 
-# What each mapper has of its own: tables, queries, connections, tests' way to them.
+# What each mapper has of its own: tables, queries, connections, errors, and tests of them.
 OF_A_MAPPER = re.compile(
     r"""
     (^|/)
     ((database|engine|settings|main|worker|conftest|factories|seed|test_migrations
-      |models|repository|test_worker)\.py
+      |test_database|test_users_service|models|repository|test_worker)\.py
     | (models|repositories)/\w+\.py
     | (users/jobs|jobs/users)\.py
     | migrations/.+

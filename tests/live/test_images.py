@@ -41,14 +41,18 @@ def image_command(tree: Path, port: int) -> list[str]:
     return words if "gunicorn" in words else [*words, "--port", str(port)]
 
 
+def make(tree: Path, scratch: Path, **variables: str) -> live.Project:
+    """Prepare a project for production, with a database of its own."""
+    scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
+    database = {"DATABASE_URL": f"{scheme}:///{scratch / 'live.db'}"}
+    settings = {**live.PRODUCTION, **database, **variables}
+    return live.make(tree, logs=scratch / "logs", variables=settings)
+
+
 @contextmanager
 def start(tree: Path, scratch: Path) -> Iterator[tuple[int, int]]:
     """Run the image's command; yield the process ID and the port."""
-    scheme = live.settings(tree)["DATABASE_URL"].partition(":")[0]
-    database = {"DATABASE_URL": f"{scheme}:///{scratch / 'live.db'}"}
-    project = live.make(
-        tree, logs=scratch / "logs", variables={**live.PRODUCTION, **database}
-    )
+    project = make(tree, scratch)
     project.prepare()
     port = live.free_port()
     log = scratch / "logs" / "image.log"
@@ -103,3 +107,14 @@ def test_an_image_serves_behind_a_proxy_and_without_a_disk(
             if not file.startswith(("/dev/", str(tmp_path)))
         }
         assert outside == set()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_image_ends_if_a_setting_is_not_valid(server: str, tmp_path: Path) -> None:
+    tree = render({**SHAPE, **SERVERS[server]}, tmp_path / "project")
+    project = make(tree, tmp_path, LOG_LEVEL="LOUD")
+
+    ended = project.ended(image_command(tree, live.free_port()), seconds=60)
+    assert ended.returncode != 0
+    assert "Invalid settings: LOG_LEVEL: Input should be 'DEBUG'" in ended.stderr
+    assert "Traceback" not in ended.stderr
