@@ -78,7 +78,7 @@ def test_bodies_of_tests_are_one_source_too() -> None:
     assert only_one == ["test_requests.py.jinja"]
 
 
-# What each mapper has of its own: tables, queries, connections, errors, and tests of them.
+# What each mapper has of its own: tables, queries, connections, errors, tests of these.
 OF_A_MAPPER = re.compile(
     r"""
     (^|/)

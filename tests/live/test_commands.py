@@ -7,7 +7,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.live.test_database import SHAPE
+from test_database import SHAPE
+
 from tools import live, servers
 from tools.combinations import find_combinations, select
 from tools.template import FAMILY_ROOT, render

@@ -14,8 +14,8 @@ from threading import Event
 
 import pytest
 from httpx2 import Client
+from test_database import SERVICES, connect
 
-from tests.live.test_database import SERVICES, connect
 from tools import live, servers
 from tools.template import render
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from test_database import SERVICES, connect, register, serving
 
-from tests.live.test_database import SERVICES, connect, register, serving
 from tools.live import wait_until
 
 FILL = """
@@ -36,7 +36,7 @@ with psycopg.connect(sys.argv[1]) as connection:
     ):
         print(*row)
 """
-LISTS = (
+LISTS: tuple[dict[str, str | int], ...] = (
     {"sort": "-id"},
     {"search": "ab12"},
     {"sort": "name"},
