@@ -4,6 +4,8 @@ PgBouncer is the package of Debian, with its defaults. Not among the default tes
 they take minutes: ``nox -s live``.
 """
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -173,3 +175,33 @@ def test_replicas_migrate_behind_a_pooler(
     execute(project, url, SLOW)
     for replica in migrate_at_once(project):
         assert replica.returncode == 0, replica.stdout + replica.stderr
+
+
+def processes_of(url: str) -> list[int]:
+    """Return the process IDs of a PostgreSQL, its own first."""
+    data = Path(url.partition("?host=")[2])
+    (server,) = (data / "postmaster.pid").read_text("utf-8").split(maxsplit=1)[:1]
+    children = Path(f"/proc/{server}/task/{server}/children").read_text("utf-8")
+    return list(map(int, [server, *children.split()]))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SERVICES if not name.startswith("django")]
+)
+def test_a_server_that_stops_responding_is_an_outage(
+    name: str, tmp_path: Path, url: str
+) -> None:
+    project = make(SERVICES[name], tmp_path, url)
+    project.prepare()
+    with ExitStack() as stack:
+        _, port = stack.enter_context(project.server())
+        client = stack.enter_context(connect(port))
+        assert client.get("/products").status_code == 200
+        frozen = processes_of(url)
+        for process in frozen:
+            os.kill(process, signal.SIGSTOP)
+            stack.callback(os.kill, process, signal.SIGCONT)
+        start = time.monotonic()
+        answer = client.get("/products")
+        assert answer.status_code == 503, answer.text
+        assert time.monotonic() - start < 15
