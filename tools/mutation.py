@@ -271,7 +271,7 @@ MUTANTS = (
         OWN_TESTS,
         DJANGO,
         "template/{{ frameworks.django }}/{{ paths.products_models }}.py.jinja",
-        'models.Index(fields=["name", "id"], name="products_by_name"),',
+        '            models.Index(fields=["name", "id"], name="products_by_name"),\n',
         "",
     ),
     Mutant(
