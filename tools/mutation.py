@@ -303,8 +303,8 @@ MUTANTS = (
         OWN_TESTS,
         (*WORKER, "worker=celery"),
         "includes/workers/celery_modules.jinja",
-        ".__name__{{ '}' }}.\")",
-        ".__name__{{ '}' }}.later_\")",
+        "[module.name for module in modules]",
+        '[m.name + "_" for m in modules]',
     ),
     Mutant(
         "a worker that listens to another queue (RQ)",
@@ -312,7 +312,7 @@ MUTANTS = (
         (*WORKER, "worker=rq"),
         "includes/workers/rq/worker.jinja",
         "[Queue(QUEUE, connection=connection, serializer=JSONSerializer)]",
-        '[Queue("late", connection=connection, serializer=JSONSerializer)]',
+        '[Queue(f"late-{QUEUE}", connection=connection, serializer=JSONSerializer)]',
     ),
     Mutant(
         "a job under a name that no worker knows (ARQ)",
