@@ -108,6 +108,10 @@ def test_an_image_serves_behind_a_proxy_and_without_a_disk(
         }
         assert outside == set()
 
+    # Not in gunicorn's own format: in production, logs are JSON.
+    log = (tmp_path / "logs" / "image.log").read_text("utf-8")
+    assert [line for line in log.splitlines() if line.startswith("[")] == []
+
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_an_image_ends_if_a_setting_is_not_valid(server: str, tmp_path: Path) -> None:
