@@ -12,6 +12,8 @@ from tools.template import FAMILY_ROOT, render
 NEUTRAL = ("service", "repository", "schemas", "models", "jobs", "model", "training")
 CORE = {"errors", "settings", "security", "database", "engine", "pagination"}
 ROLE = re.compile(r"\{\{ paths\.(\w+) \}\}")
+# How many requests may wait to hash a password depends on the threads of the server.
+SERVERS_THREADS = re.compile(rb"^QUEUE = .*$", re.MULTILINE)
 SHAPES = [
     {"size": size, "layout": layout, "database": database, "worker": worker}
     for (size, layout), database, worker in product(
@@ -43,7 +45,7 @@ def neutral_modules(tree: Path) -> dict[str, bytes]:
     """Read the modules that know no framework."""
     layers = {"services", "repositories", "schemas", "models", "jobs"}
     return {
-        path.relative_to(tree).as_posix(): path.read_bytes()
+        path.relative_to(tree).as_posix(): SERVERS_THREADS.sub(b"", path.read_bytes())
         for path in tree.rglob("*.py")
         if path.stat().st_size
         and "tests" not in path.parts
