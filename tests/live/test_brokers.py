@@ -21,6 +21,7 @@ import pytest
 import trustme
 import yaml
 from httpx2 import Client
+from test_workers import connect, register
 
 from tools import live, servers
 from tools.crash import WORKERS
@@ -106,24 +107,6 @@ def make(
     if answers["framework"] == "django":
         defaults = live.PRODUCTION | defaults
     return live.make(tree, logs=directory / "logs", variables=defaults | variables)
-
-
-def connect(port: int) -> Client:
-    url = f"http://127.0.0.1:{port}"
-    return Client(base_url=url, headers=live.HTTPS, timeout=30)
-
-
-def register(client: Client, name: str) -> dict[str, str]:
-    """Register a user, log in, and return the headers that say who asks."""
-    account = {
-        "email": f"{name}@example.com",
-        "name": name,
-        "password": "correct horse 1",
-    }
-    assert client.post("/users", json=account).status_code == 201
-    form = {"username": account["email"], "password": account["password"]}
-    token = client.post("/users/token", data=form).json()["access_token"]
-    return {"Authorization": f"Bearer {token}"}
 
 
 def is_welcomed(client: Client, user: Mapping[str, str]) -> bool:

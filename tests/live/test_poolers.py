@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 from httpx2 import Client
+from test_database import connect, offer, register, seconds_until_stopped
 
 from tools import live, servers
 from tools.combinations import find_combinations, select
-from tools.live import Project, wait_until
+from tools.live import Project
 from tools.template import FAMILY_ROOT, render
 
 SHAPE = ("size=medium", "layout=layer", "database=postgresql", "worker=none")
@@ -79,24 +80,13 @@ def make(answers: Mapping[str, str], directory: Path, url: str) -> Project:
     return live.make(tree, logs=directory / "logs", variables=variables)
 
 
-def connect(port: int) -> Client:
-    url = f"http://127.0.0.1:{port}"
-    return Client(base_url=url, headers=live.HTTPS, timeout=60)
-
-
 def execute(project: Project, url: str, *statements: str) -> str:
     return project.run(("python", "-c", EXECUTE, url, *statements))
 
 
 def use(client: Client) -> None:
     """Register a user, who offers a product."""
-    account = {"email": "ada@example.com", "name": "Ada", "password": "correct horse 1"}
-    assert client.post("/users", json=account).status_code == 201
-    form = {"username": account["email"], "password": account["password"]}
-    token = client.post("/users/token", data=form).json()["access_token"]
-    headers = {"Authorization": f"Bearer {token}"}
-    product = {"name": "Chair", "price_cents": 0}
-    answer = client.post("/products", json=product, headers=headers)
+    answer = offer(client, register(client))
     assert answer.status_code == 201, answer.text
     assert client.get("/products").json()["total"] == 1
 
@@ -119,18 +109,7 @@ def test_a_service_works_behind_a_pooler(
         # The timeout holds there as well.
         lock = (f"BEGIN; LOCK TABLE {table}", "SELECT pg_sleep(15)")
         locked = pool.submit(execute, project, url, *lock)
-        seconds = 0.0
-
-        def is_stopped() -> bool:
-            nonlocal seconds
-            start = time.monotonic()
-            answer = client.get("/products")
-            seconds = time.monotonic() - start
-            assert answer.status_code in {200, 503}, answer.text
-            return answer.status_code == 503
-
-        wait_until(is_stopped, "stop a statement")
-        assert seconds < 13
+        assert seconds_until_stopped(client) < 13
         locked.result()
         assert client.get("/products").status_code == 200
 
