@@ -230,9 +230,10 @@ def test_of_parallel_sign_ups_with_one_address_one_succeeds(address: str) -> Non
             form = account | passwords | token
             return client.post("/account/sign-up/", data=form).status_code
 
-    with ThreadPoolExecutor(8) as pool:
-        statuses = sorted(pool.map(post, range(8)))
-    assert statuses == [200] * 7 + [302]
+    # Three passwords may wait for their hashes; a fourth would be answered with a 503.
+    with ThreadPoolExecutor(3) as pool:
+        statuses = sorted(pool.map(post, range(3)))
+    assert statuses == [200, 200, 302]
 
 
 def test_the_server_ends_if_a_setting_is_missing(project: live.Project) -> None:
