@@ -56,6 +56,12 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def scores(session: nox.Session) -> None:
+    """Measure which small faults the tests of generated projects catch."""
+    run_module(session, "tools.scores")
+
+
+@nox.session
 def live(session: nox.Session) -> None:
     """Run projects on real servers, every fifth case of each test, or ``--all``."""
     session.install("--editable", ".", *DEV)

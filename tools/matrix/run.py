@@ -90,6 +90,9 @@ class Options:
         cache: Directory for environments and type caches, which later runs reuse.
         renders_all: Render also what passed before, from the same template.
         lowest: Check with the oldest versions that the projects declare.
+        is_quick: Stop a project's tests at the first failure, and believe what forks
+            find.
+        seconds: Time after which a project's tests are killed.
     """
 
     logs: Path
@@ -99,6 +102,8 @@ class Options:
     cache: Path = DEFAULT_CACHE
     renders_all: bool = False
     lowest: bool = False
+    is_quick: bool = False
+    seconds: float = processes.SECONDS
 
     @property
     def name(self) -> str:
@@ -269,7 +274,9 @@ def _check_group(
                 results[stage] = check.run(
                     stage, environment, None if is_fresh else forking
                 )
-                if stage == OWN_TESTS and not (is_fresh or is_loaded):
+                if stage == OWN_TESTS and not (
+                    is_fresh or is_loaded or options.is_quick
+                ):
                     results[stage] = check.load(environment, results[stage])
                     is_loaded = True
             yield project, results
@@ -289,7 +296,8 @@ class _Check:
         """Run one stage; a failure in forks has to be confirmed by new processes."""
         start, total = time.monotonic(), 0.0
         errors: list[str] = []
-        for environment in filter(None, (forking, fresh)):
+        kinds = (forking, None if forking and self.options.is_quick else fresh)
+        for environment in filter(None, kinds):
             errors, used = self._once(stage, environment)
             total += used
             if not errors:
@@ -320,8 +328,15 @@ class _Check:
             return errors + broken, used + more
         if stage == OWN_TESTS:
             urls = self.running.variables(self.needs, self.slot)
+            if self.options.is_quick:
+                urls["PYTEST_ADDOPTS"] = "--exitfirst"
             return checks.own_test_errors(
-                tree, environment, urls, scratch / "outcomes", log
+                tree,
+                environment,
+                urls,
+                scratch / "outcomes",
+                log,
+                self.options.seconds,
             )
         return checks.wheel_errors(tree, environment, scratch / "wheel", log)
 

@@ -1,0 +1,1 @@
+"""Mutation scores of generated projects; see ``__main__``."""
