@@ -54,6 +54,7 @@ LIBRARY_FILES = {
     "predictions.jinja",
     "readme.md.jinja",
     "tests.jinja",
+    "tests_failing.jinja",
     "tests_users.jinja",
     "users.jinja",
     "users_django.jinja",

@@ -28,6 +28,7 @@ TORTOISE = (*FASTAPI, *SHOP, "orm=tortoise")
 FLASK = ("framework=flask", "size=medium", *SHOP)
 SMALL_FLASK = ("framework=flask", "size=small", "worker=none")
 DJANGO = ("framework=django", "purpose=api", "size=medium", "concurrency=sync", *SHOP)
+DJANGO_QUEUED = ("framework=django", "purpose=api", "size=medium", "concurrency=sync")
 SITE = ("purpose=site", "size=medium", "concurrency=sync", *SHOP)
 SCRIPT = ("purpose=script", "size=medium", "work=computing")
 QUEUED = ("size=medium", "layout=layer", "concurrency=sync")
@@ -339,6 +340,254 @@ MUTANTS = (
         "            size = content.tell()",
         'digest = hashlib.sha256(b"").hexdigest()\n'
         "            size = content.seek(0, 2)",
+    ),
+    # Faults that passed the tests of older projects.
+    Mutant(
+        "a job that swallows its exception (FastAPI)",
+        OWN_TESTS,
+        (*FASTAPI, "database=sqlite", "layout=layer", "worker=celery"),
+        "includes/workers/celery/users.jinja",
+        "    return {{ 'asyncio.run(_with_sessions(work))' if await_"
+        " else '_with_sessions(work)' }}\n\n\n"
+        '@app.task(name="users.count_welcomed")',
+        "    try:\n"
+        "        return {{ 'asyncio.run(_with_sessions(work))' if await_"
+        " else '_with_sessions(work)' }}\n"
+        "    except Exception:\n"
+        '        logger.exception("not welcomed")\n'
+        "        return False\n\n\n"
+        '@app.task(name="users.count_welcomed")',
+    ),
+    Mutant(
+        "a job that swallows its exception (Django)",
+        OWN_TESTS,
+        (*DJANGO_QUEUED, "worker=celery"),
+        "includes/workers/celery/users_django.jinja",
+        "    return User.objects.welcome(user_id)\n",
+        "    try:\n"
+        "        return User.objects.welcome(user_id)\n"
+        "    except Exception:\n"
+        '        logger.exception("not welcomed")\n'
+        "        return False\n",
+    ),
+    Mutant(
+        "a job that is not idempotent (FastAPI)",
+        OWN_TESTS,
+        (*FASTAPI, "database=sqlite", "layout=layer", "worker=celery"),
+        USERS + "/{{ paths.users_service }}.py.jinja",
+        "    if user.welcomed_at is not None:\n        return False\n",
+        "",
+    ),
+    Mutant(
+        "a job that is not idempotent (Django)",
+        OWN_TESTS,
+        (*DJANGO_QUEUED, "worker=celery"),
+        "template/{{ frameworks.django }}/{{ paths.users_managers }}.py.jinja",
+        "self.filter(pk=user_id, welcomed_at=None)",
+        "self.filter(pk=user_id)",
+    ),
+    Mutant(
+        "a job that is not retried (Celery)",
+        OWN_TESTS,
+        (*WORKER, "worker=celery"),
+        "includes/workers/celery/app.jinja",
+        "    autoretry_for = (Exception,)\n",
+        "",
+    ),
+    Mutant(
+        "one try less (Celery)",
+        OWN_TESTS,
+        (*WORKER, "worker=celery"),
+        "includes/workers/celery/app.jinja",
+        '"max_retries": settings.job_retries}',
+        '"max_retries": settings.job_retries - 1}',
+    ),
+    Mutant(
+        "a row that is not locked (FastAPI)",
+        OWN_TESTS,
+        (*FASTAPI, "database=postgresql", "orm=sqlalchemy", "worker=celery"),
+        "template/{{ orms.sqlalchemy }}/{{ paths.users_repository }}.py.jinja",
+        ", with_for_update=True",
+        "",
+    ),
+    Mutant(
+        "a row that is not locked (Flask)",
+        OWN_TESTS,
+        ("framework=flask", "size=medium", "database=postgresql", "worker=rq"),
+        "template/{{ orms.sqlalchemy }}/{{ paths.users_repository }}.py.jinja",
+        ", with_for_update=True",
+        "",
+    ),
+    Mutant(
+        "a row that is not locked (Tortoise)",
+        OWN_TESTS,
+        (*FASTAPI, "database=postgresql", "orm=tortoise", "worker=arq"),
+        "template/{{ orms.tortoise }}/{{ paths.users_repository }}.py.jinja",
+        "User.select_for_update(using_db=self.session)",
+        "User.filter().using_db(self.session)",
+    ),
+    Mutant(
+        "the commit after the response (FastAPI)",
+        OWN_TESTS,
+        SQLALCHEMY,
+        USERS + "/{{ when.fastapi }}/{{ paths.dependencies }}.py.jinja",
+        'Depends(get_session, scope="function")',
+        "Depends(get_session)",
+    ),
+    Mutant(
+        "a job that is enqueued before the commit (Django)",
+        OWN_TESTS,
+        (*DJANGO_QUEUED, "worker=celery"),
+        "template/{{ django.api }}/{{ paths.users_service }}.py.jinja",
+        "transaction.on_commit(welcome, robust=True)",
+        "welcome()",
+    ),
+    Mutant(
+        "a total that ignores filters (FastAPI)",
+        OWN_TESTS,
+        SQLALCHEMY,
+        "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
+        "select(func.count()).select_from(Product).where(*wanted)",
+        "select(func.count()).select_from(Product).where(*wanted[:0])",
+    ),
+    Mutant(
+        "a total that ignores filters (Flask)",
+        OWN_TESTS,
+        FLASK,
+        "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
+        "select(func.count()).select_from(Product).where(*wanted)",
+        "select(func.count()).select_from(Product).where(*wanted[:0])",
+    ),
+    Mutant(
+        "every SQL error called an outage (Django, PostgreSQL)",
+        OWN_TESTS,
+        (*DJANGO_QUEUED, "database=postgresql", "worker=none"),
+        "template/{{ frameworks.django }}/{{ paths.database }}.py.jinja",
+        "return sqlstate[:2] in OUTAGES",
+        'return sqlstate[:2] in OUTAGES or sqlstate > ""',
+    ),
+    Mutant(
+        "every SQL error called an outage (site, SQLite)",
+        OWN_TESTS,
+        SITE,
+        "template/{{ frameworks.django }}/{{ paths.database }}.py.jinja",
+        "isinstance(error, OperationalError) and code != sqlite3.SQLITE_ERROR",
+        "isinstance(error, OperationalError) and code != sqlite3.SQLITE_OK",
+    ),
+    Mutant(
+        "a query for each row of the admin (Django)",
+        OWN_TESTS,
+        DJANGO,
+        "template/{{ django.api }}/{{ paths.products_admin }}.py.jinja",
+        '"owner", "created_at")\n    list_select_related = ("owner",)\n',
+        '"owner__name", "created_at")\n',
+    ),
+    Mutant(
+        "a query for each row of the admin (site)",
+        OWN_TESTS,
+        SITE,
+        "template/{{ site.package }}/{{ paths.products_admin }}.py.jinja",
+        '"owner", "created_at")\n    list_filter = ("created_at",)\n'
+        '    list_select_related = ("owner",)\n',
+        '"owner__name", "created_at")\n    list_filter = ("created_at",)\n',
+    ),
+    Mutant(
+        "text of users that is not escaped (site)",
+        OWN_TESTS,
+        SITE,
+        "template/{{ site.package }}/templates/products/product_detail.html",
+        "  <h1>{{ product.name }}</h1>",
+        "  <h1>{{ product.name|safe }}</h1>",
+    ),
+    Mutant(
+        "a description that is not escaped (site)",
+        OWN_TESTS,
+        SITE,
+        "template/{{ site.package }}/templates/products/product_detail.html",
+        "{{ product.description|linebreaks }}",
+        "{{ product.description|safe|linebreaks }}",
+    ),
+    Mutant(
+        "a form with method GET (site)",
+        OWN_TESTS,
+        SITE,
+        "template/{{ site.package }}/templates/form.html",
+        'method="post"',
+        'method="get"',
+    ),
+    Mutant(
+        "a broken link (site)",
+        OWN_TESTS,
+        SITE,
+        "template/{{ site.package }}/templates/error.html",
+        '{% url "home" %}',
+        "/start/",
+    ),
+    Mutant(
+        "inactive users who are given a token (Django)",
+        OWN_TESTS,
+        DJANGO,
+        "template/{{ django.api }}/{{ paths.settings }}.py.jinja",
+        'AUTH_USER_MODEL = "users.User"\n',
+        'AUTH_USER_MODEL = "users.User"\n'
+        "AUTHENTICATION_BACKENDS = [\n"
+        '    "django.contrib.auth.backends.AllowAllUsersModelBackend",\n]\n',
+    ),
+    Mutant(
+        "a rule of passwords that is dropped (Django)",
+        OWN_TESTS,
+        DJANGO,
+        "includes/frameworks/django/password_validators.jinja",
+        '    {"NAME": f"{VALIDATORS}.NumericPasswordValidator"},\n',
+        "",
+    ),
+    Mutant(
+        "a rule of passwords that is dropped (site)",
+        OWN_TESTS,
+        SITE,
+        "includes/frameworks/django/password_validators.jinja",
+        '    {"NAME": f"{VALIDATORS}.CommonPasswordValidator"},\n',
+        "",
+    ),
+    Mutant(
+        "a list without a tie-breaker (FastAPI)",
+        OWN_TESTS,
+        (*FASTAPI, "database=postgresql", "orm=sqlalchemy", "worker=none"),
+        "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
+        "direction(column), direction(Product.id)",
+        "direction(column)",
+    ),
+    Mutant(
+        "a list without a tie-breaker (Flask)",
+        OWN_TESTS,
+        ("framework=flask", "size=medium", "database=postgresql", "worker=none"),
+        "template/{{ orms.sqlalchemy }}/{{ paths.products_repository }}.py.jinja",
+        "direction(column), direction(Product.id)",
+        "direction(column)",
+    ),
+    Mutant(
+        "a list without a tie-breaker (Django)",
+        OWN_TESTS,
+        (*DJANGO_QUEUED, "database=postgresql", "worker=none"),
+        "template/{{ django.api }}/{{ paths.products_routes }}.py.jinja",
+        'products.order_by(query["sort"], tiebreaker)',
+        'products.order_by(query["sort"] or tiebreaker)',
+    ),
+    Mutant(
+        "a status 405 without its header (FastAPI)",
+        OWN_TESTS,
+        SQLALCHEMY,
+        "template/{{ frameworks.fastapi }}/{{ paths.handlers }}.py.jinja",
+        'headers["Allow"] = allowed_methods(request)',
+        'headers.pop("Allow", allowed_methods(request))',
+    ),
+    Mutant(
+        "links that are called duplicates",
+        OWN_TESTS,
+        SCRIPT,
+        "template/{{ features.duplicates }}/{{ paths.duplicates_service }}.py.jinja",
+        " and not path.is_symlink()",
+        "",
     ),
     # --- Stage 4: the wheel ---
     Mutant(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NotRequired, TypedDict
+from typing import BinaryIO, TypedDict
 
 SECONDS = 600
 
@@ -25,7 +25,6 @@ class Place(TypedDict):
     directory: Path
     variables: Mapping[str, str]
     log: Path
-    seconds: NotRequired[float]
 
 
 class StoppedError(Exception):

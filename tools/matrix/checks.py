@@ -222,7 +222,6 @@ def own_test_errors(
     variables: Mapping[str, str],
     directory: Path,
     log: Path,
-    seconds: float = processes.SECONDS,
 ) -> tuple[list[str], float]:
     """Run the project's own tests, and check that each ran and passed.
 
@@ -232,7 +231,6 @@ def own_test_errors(
         variables: URLs of servers and the like.
         directory: An empty or missing directory for the plugin and its result.
         log: File for pytest's output.
-        seconds: Time after which they are killed.
 
     Returns:
         The findings, and the processor seconds taken.
@@ -264,7 +262,6 @@ def own_test_errors(
             "PYTEST_DEBUG_TEMPROOT": str(directory),
         },
         log=log,
-        seconds=seconds,
     )
     if not result.is_file():
         message = f"the tests died with {done.code}: {done.last_line}"

@@ -37,6 +37,8 @@ JOBS = (os.cpu_count() or 1) * 3 // 2
 
 # The shortest and the longest slug: an import, a line or a table that has room for
 # the default one may not have it for these.
+# Options of pytest; see ``Options.is_quick``.
+QUICK = "--exitfirst -o faulthandler_timeout=60 -o faulthandler_exit_on_timeout=true"
 EXTREME_SLUGS = ("a", "abcdefghij" * 4)
 
 
@@ -91,8 +93,7 @@ class Options:
         renders_all: Render also what passed before, from the same template.
         lowest: Check with the oldest versions that the projects declare.
         is_quick: Stop a project's tests at the first failure, and believe what forks
-            find.
-        seconds: Time after which a project's tests are killed.
+            find. A test that hangs is ended after a minute.
     """
 
     logs: Path
@@ -103,7 +104,6 @@ class Options:
     renders_all: bool = False
     lowest: bool = False
     is_quick: bool = False
-    seconds: float = processes.SECONDS
 
     @property
     def name(self) -> str:
@@ -329,14 +329,9 @@ class _Check:
         if stage == OWN_TESTS:
             urls = self.running.variables(self.needs, self.slot)
             if self.options.is_quick:
-                urls["PYTEST_ADDOPTS"] = "--exitfirst"
+                urls["PYTEST_ADDOPTS"] = QUICK
             return checks.own_test_errors(
-                tree,
-                environment,
-                urls,
-                scratch / "outcomes",
-                log,
-                self.options.seconds,
+                tree, environment, urls, scratch / "outcomes", log
             )
         return checks.wheel_errors(tree, environment, scratch / "wheel", log)
 

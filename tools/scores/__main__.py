@@ -32,8 +32,6 @@ from tools.template import FAMILY_ROOT, render
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 # How many mutants of each project are checked.
 NUMBER = 40
-# An endless loop is caught after this time.
-SECONDS = 120
 TESTS = frozenset({OWN_TESTS})
 
 
@@ -135,7 +133,7 @@ def measure(variants: Iterable[Variant], number: int, scratch: Path) -> list[Sco
             copy = mutated(tree, mutant, scratch / "mutants" / name)
             places[name] = score, mutant
             projects.append(Project(name, variant.name, copy, TESTS))
-    options = Options(DEFAULT_CACHE / "scores", scratch, is_quick=True, seconds=SECONDS)
+    options = Options(DEFAULT_CACHE / "scores", scratch, is_quick=True)
     display = Display(Console(stderr=True))
     failed = {name for name, _ in run(projects, options, display).failures}
     if broken := sorted(failed - places.keys()):
