@@ -153,8 +153,8 @@ def test_a_script_leaves_no_gap_and_says_so(
         project = render({"preset": variant}, tmp_path / variant)
         assert main(project) == 0
         assert capsys.readouterr().out == "No gap is left.\n"
-        record = "docs/decisions.md" if variant == "script" else "README.md"
-        assert "No gap is left." in (project / record).read_text("utf-8")
+        record = project / "docs" / "decisions.md"
+        assert "No gap is left." in record.read_text("utf-8")
 
 
 def test_ci_fails_while_a_gap_is_open_that_nobody_accepted(

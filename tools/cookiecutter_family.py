@@ -52,6 +52,7 @@ FORMS = {
     "": "{{ cookiecutter.NAME }}",
     "|e": "{{ cookiecutter.NAME|e }}",
     "|replace('_', '-')": "{{ cookiecutter.NAME|replace('_', '-') }}",
+    "|upper": "{{ cookiecutter.NAME|upper }}",
     AS_JSON: f'"{{{{ cookiecutter.NAME{QUOTED} }}}}"',
 }
 

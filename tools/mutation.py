@@ -337,9 +337,9 @@ MUTANTS = (
         SCRIPT,
         "template/{{ features.duplicates }}/{{ paths.duplicates_service }}.py.jinja",
         'digest = hashlib.file_digest(content, "sha256").hexdigest()\n'
-        "            size = content.tell()",
+        "            return digest, content.tell()",
         'digest = hashlib.sha256(b"").hexdigest()\n'
-        "            size = content.seek(0, 2)",
+        "            return digest, content.seek(0, 2)",
     ),
     # Faults that passed the tests of older projects.
     Mutant(

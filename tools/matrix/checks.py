@@ -241,6 +241,7 @@ def own_test_errors(
     # importable for the project.
     plugin = directory / "python_patterns_outcomes.py"
     shutil.copy(outcomes.__file__, plugin)
+    _describe(tree, directory)
     result = directory / "outcomes.json"
     project = _project_variables(tree, environment)
     paths = [str(plugin.parent), project.get("PYTHONPATH", "")]
@@ -268,6 +269,16 @@ def own_test_errors(
         return [message], done.processor_seconds
     found = json.loads(result.read_text("utf-8"))
     return _outcome_errors(found, done), done.processor_seconds
+
+
+def _describe(tree: Path, directory: Path) -> None:
+    """Write what an installation would tell `importlib.metadata` of a project."""
+    project = pyproject(tree).get("project")
+    if project:
+        metadata = f"Name: {project['name']}\nVersion: {project['version']}\n"
+        described = directory / f"{project['name'].replace('-', '_')}.dist-info"
+        described.mkdir()
+        (described / "METADATA").write_text(metadata, encoding="utf-8")
 
 
 def loading_errors(
