@@ -159,8 +159,8 @@ VIOLATIONS = {
     ),
     "a script's service imports its command": (
         {"purpose": "script", "layout": "layer"},
-        "app/services/checks.py",
-        "from app.commands.checks import check",
+        "my_service/services/checks.py",
+        "from my_service.commands.checks import check",
     ),
     "a worker's job imports a command": (
         {"purpose": "worker", "layout": "feature", "size": "large"},
@@ -230,7 +230,7 @@ PLANTED = {
     "FastAPI in a site": (SITE, "app/urls.py", "import fastapi", {"TID251"}),
     "Django in a script": (
         SCRIPT,
-        "app/services/checks.py",
+        "my_service/services/checks.py",
         "import django",
         {"TID251"},
     ),
@@ -248,7 +248,7 @@ PLANTED = {
     ),
     "a blocking client in a script": (
         SCRIPT,
-        "app/services/checks.py",
+        "my_service/services/checks.py",
         ASYNC.format("requests"),
         {"ASYNC210", "ASYNC251", "TID251"},
     ),
@@ -286,7 +286,7 @@ PLANTED = {
     ),
     "an event loop in a sync script": (
         {**SCRIPT, "concurrency": "sync"},
-        "app/services/checks.py",
+        "my_service/services/checks.py",
         "import asyncio",
         {"TID251"},
     ),
@@ -313,7 +313,7 @@ async def forget() -> None:
     ),
     "an untyped function in a script": (
         SCRIPT,
-        "app/services/checks.py",
+        "my_service/services/checks.py",
         UNTYPED,
         {"ANN001", "ANN201"},
     ),

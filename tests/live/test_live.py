@@ -344,8 +344,9 @@ def make_variant(
 
 def call(project: Project, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the command of a project as its owner does, and wait for its end."""
-    installed = (project.tree / "app" / "main.py").exists()
-    program = ("python", "-m", "app.main") if installed else ("python", "main.py")
+    (main, *_) = [*project.tree.glob("*/main.py"), project.tree / "main.py"]
+    package = "" if main.parent == project.tree else f"{main.parent.name}."
+    program = ("python", "-m", f"{package}main")
     return project.ended((*program, *map(str, arguments)), seconds=60)
 
 
@@ -359,8 +360,9 @@ def test_a_script_checks_sites_and_says_so(
     assert done.returncode == 0
     assert done.stdout.startswith("up\t200\t")
     assert json.loads(report.read_text())["up"] == 1
-    # Those of SITES: one is down.
-    done = call(project, "check")
+    listed = project.tree / "sites.txt"
+    listed.write_text("\n".join(sites), "utf-8")
+    done = call(project, "check", "--file", listed)
     assert done.returncode == 1
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["up", "down"]
     done = call(project, "check", "nowhere")

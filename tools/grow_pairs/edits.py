@@ -16,13 +16,15 @@ SETTING = re.compile(
     r"access_token_minutes: int = Field\(default=61\b"
     r"|check_timeout_seconds: float = Field\(default=7\b"
     r'|model_path: Path = Path\("other.joblib"\)'
-    r'|log_level: .* = "ERROR"'
+    r'|log_level: [^=]* = "ERROR"'
+    r'|VERSION = "0.2.0"'
 )
 CHANGES = (
     ("access_token_minutes: int = Field(default=60", "(default=60", "(default=61"),
     ("check_timeout_seconds: float = Field(default=5", "(default=5", "(default=7"),
     ('model_path: Path = Path("model.joblib")', '"model.', '"other.'),
     ('] = "INFO"', '"INFO"', '"ERROR"'),
+    ('VERSION = "0.1.0"', "0.1", "0.2"),
 )
 
 
@@ -70,8 +72,8 @@ def _replace(path: Path, old: str, new: str) -> None:
 
 
 def change_setting(tree: Path) -> None:
-    """Change the default of a setting."""
-    path, _ = _find(tree, r"^class Settings\(")
+    """Change the default of a setting, or the version of a command without any."""
+    path, _ = _find(tree, r"^class Settings\(", r"^VERSION = ")
     text = path.read_text(encoding="utf-8")
     for line, old, new in CHANGES:
         if line in text:
@@ -81,17 +83,20 @@ def change_setting(tree: Path) -> None:
 
 
 def add_module(tree: Path) -> None:
-    """Add a module that imports the project's settings, and a test of it."""
-    path, _ = _find(tree, r"^class Settings\(")
+    """Add a module that imports the project's settings or errors, and a test of it."""
+    path, word = _find(tree, r"^class Settings\(", r"^class AppError\(")
+    named = "Settings" if "Settings" in word else "AppError"
+    imported = "get_settings" if named == "Settings" else named
+    shown = "type(get_settings())" if named == "Settings" else named
     place = path.parent.parent if path.parent.name == "core" else path.parent
     own = place / "my_own.py"
     own.write_text(
         f'"""What only this project says."""\n\n'
-        f"from {_dotted(tree, path)} import get_settings\n\n"
+        f"from {_dotted(tree, path)} import {imported}\n\n"
         f'{MODULE} = "hello"\n\n\n'
         "def words() -> str:\n"
         '    """Return what to say."""\n'
-        f'    return f"{{{MODULE}}} {{type(get_settings()).__name__}}"\n',
+        f'    return f"{{{MODULE}}} {{{shown}.__name__}}"\n',
         encoding="utf-8",
     )
     tests = tree / "tests/unit"
@@ -101,7 +106,7 @@ def add_module(tree: Path) -> None:
         f'"""Test what only this project says."""\n\n'
         f"from {_dotted(tree, own)} import words\n\n\n"
         "def test_words() -> None:\n"
-        '    assert words() == "hello Settings"\n',
+        f'    assert words() == "hello {named}"\n',
         encoding="utf-8",
     )
 
