@@ -491,7 +491,7 @@ def test_generating_is_not_slower_than_copier(
 @pytest.mark.parametrize(
     ("file", "text", "sentence"),
     [
-        ("template/x.txt.jinja", "{{ project_name|upper }}", "FORMS does not have"),
+        ("template/x.txt.jinja", "{{ project_name|title }}", "FORMS does not have"),
         ("template/x.txt.jinja", "{{ project_slug[1:] }}", "or a part"),
         (
             "template/x.txt.jinja",
