@@ -5,21 +5,31 @@
 For each library a project with workers alone, made as its users make it, gets 200 jobs;
 each asks a site of ours for a page of its own, so what was done, and how often, is
 counted where it has its effect. On the way the worker is killed twice with SIGKILL and
-started again, and the broker, which writes its data to disk, restarts once.
+started again, and the broker, which writes its data to disk, restarts once. The same
+again with a broker over TLS.
+
+Then some jobs kill the process that runs them, whenever they are tried: they must end
+among the failed jobs, without being tried more often than jobs are, and all others must
+be done. A worker that ends is started again, as Compose does.
 """
 
 import argparse
+import json
+import ssl
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
+import trustme
 from rich.console import Console
 from rich.table import Table
 
@@ -41,30 +51,51 @@ PAGE_SECONDS = 0.05
 # The less time a job may take, the sooner those of a killed worker are redelivered.
 JOB_TIME_LIMIT_SECONDS = 5
 PATIENCE_SECONDS = 300
+# Where jobs kill their workers.
+KILLERS = 3
+OTHERS = 60
+JOB_RETRIES = 3
 
 ENQUEUE = """
 import sys
 from pathlib import Path
 from app.jobs.checks import check_all
 
-site, number, path = sys.argv[1:]
-jobs = [check_all([f"{site}/{n}"]) for n in range(int(number))]
-Path(path).write_text(" ".join(map(str, jobs)))
+path, *urls = sys.argv[1:]
+Path(path).write_text(" ".join(str(check_all([url])) for url in urls))
 """
-# Prints how many jobs are not done, once all are or the time is over.
+# Prints the status of each job, once none is queued or the time is over.
 WAIT = """
+import json
 import sys
 import time
 from pathlib import Path
 from uuid import UUID
 from app.commands.checks import find_result
 
-waiting = Path(sys.argv[1]).read_text().split()
+jobs = Path(sys.argv[1]).read_text().split()
+found = dict.fromkeys(jobs, "queued")
 until = time.monotonic() + float(sys.argv[2])
-while waiting and time.monotonic() < until:
+while "queued" in found.values() and time.monotonic() < until:
     time.sleep(0.5)
-    waiting = [job for job in waiting if find_result(UUID(job))[0] != "done"]
-print(len(waiting))
+    waiting = [job for job in jobs if found[job] == "queued"]
+    found |= {job: find_result(UUID(job))[0] for job in waiting}
+print(json.dumps(found))
+"""
+# Added to what does the work of a job.
+KILL = """
+
+_check_site = check_site
+
+
+def check_site(client, url):
+    import os
+    import signal
+
+    report = _check_site(client, url)
+    if "/kill/" in str(url):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return report
 """
 
 
@@ -74,15 +105,22 @@ class Outcome:
 
     Attributes:
         worker: The library, as the answer.
+        case: What happened to them.
+        jobs: How many there were, without those that kill their worker.
         lost: Jobs that were not done within five minutes.
         twice: Jobs that were done more than once.
         seconds: From the first start of a worker until the last job was done.
+        bounded: The share of jobs that kill their worker which end among the failed
+            jobs, and are not tried more often than others.
     """
 
     worker: str
+    case: str
+    jobs: int
     lost: int
     twice: int
     seconds: float
+    bounded: float | None = None
 
 
 class Pages(ThreadingHTTPServer):
@@ -132,12 +170,59 @@ def pages_of(seconds: float) -> Iterator[Pages]:
         pages.shutdown()
 
 
-def crash(worker: str, scratch: Path) -> Outcome:
+def make(worker: str, scratch: Path, url: str) -> live.Project:
+    """Make a project with workers of a library.
+
+    Args:
+        worker: The library, as the answer.
+        scratch: An empty directory.
+        url: The address of its broker.
+    """
+    return live.make(
+        render(ANSWERS | {"worker": worker}, scratch / "project"),
+        logs=scratch / "logs",
+        variables={
+            "BROKER_URL": url,
+            "JOB_RETRIES": str(JOB_RETRIES),
+            "JOB_TIME_LIMIT_SECONDS": str(JOB_TIME_LIMIT_SECONDS),
+        },
+    )
+
+
+def enqueue(project: live.Project, jobs: Path, urls: Sequence[str]) -> None:
+    """Enqueue a job for each page, and write their IDs to a file."""
+    project.run(("python", "-c", ENQUEUE, str(jobs), *urls))
+
+
+def wait_for(project: live.Project, jobs: Path) -> list[str]:
+    """Return what became of the jobs whose IDs are in a file."""
+    printed = project.run(
+        ("python", "-c", WAIT, str(jobs), str(PATIENCE_SECONDS)),
+        seconds=PATIENCE_SECONDS + 30,
+    )
+    found: dict[str, str] = json.loads(printed.splitlines()[-1])
+    return list(found.values())
+
+
+@contextmanager
+def tls(port: int, scratch: Path) -> Iterator[str]:
+    """Put a proxy with TLS before a broker, and yield the broker's address there."""
+    authority = trustme.CA()
+    certificate = scratch / "authority.pem"
+    authority.cert_pem.write_to_path(str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with servers.tls_proxy(port, context) as secure:
+        yield f"rediss://127.0.0.1:{secure}/0?ssl_ca_certs={certificate}"
+
+
+def crash(worker: str, scratch: Path, *, with_tls: bool = False) -> Outcome:
     """Enqueue jobs, and kill a library's workers and the broker meanwhile.
 
     Args:
         worker: The library, as the answer.
         scratch: An empty directory.
+        with_tls: Whether the broker is reached over TLS.
 
     Raises:
         RuntimeError: A program of the project does not start.
@@ -146,15 +231,12 @@ def crash(worker: str, scratch: Path) -> Outcome:
     data = scratch / "data"
     data.mkdir()
     port = live.free_port()
-    project = live.make(
-        render(ANSWERS | {"worker": worker}, scratch / "project"),
-        logs=scratch / "logs",
-        variables={
-            "BROKER_URL": f"redis://127.0.0.1:{port}/0",
-            "JOB_TIME_LIMIT_SECONDS": str(JOB_TIME_LIMIT_SECONDS),
-        },
-    )
-    with pages_of(PAGE_SECONDS) as pages:
+    with ExitStack() as around:
+        url = f"redis://127.0.0.1:{port}/0"
+        if with_tls:
+            url = around.enter_context(tls(port, scratch))
+        project = make(worker, scratch, url)
+        pages = around.enter_context(pages_of(PAGE_SECONDS))
 
         def done(share: float) -> None:
             wanted = share * JOBS
@@ -164,9 +246,9 @@ def crash(worker: str, scratch: Path) -> Outcome:
         def is_busy() -> bool:
             return pages.begun > pages.asked.total()
 
+        jobs = scratch / "jobs"
         with servers.redis_server(port, data):
-            jobs = str(scratch / "jobs")
-            project.run(("python", "-c", ENQUEUE, pages.address, str(JOBS), jobs))
+            enqueue(project, jobs, [f"{pages.address}/{n}" for n in range(JOBS)])
             start = time.monotonic()
             for share in (0.2, 0.4):
                 with project.worker() as process:
@@ -178,34 +260,94 @@ def crash(worker: str, scratch: Path) -> Outcome:
                 done(0.6)
                 workers = stack.pop_all()
         with workers, servers.redis_server(port, data):
-            waiting = project.run(
-                ("python", "-c", WAIT, jobs, str(PATIENCE_SECONDS)),
-                seconds=PATIENCE_SECONDS + 30,
-            )
+            found = wait_for(project, jobs)
             seconds = time.monotonic() - start
             live.stop(process)
         twice = sum(times > 1 for times in pages.asked.values())
-    return Outcome(worker, int(waiting.split()[-1]), twice, seconds)
+    case = "killed, over TLS" if with_tls else "killed"
+    lost = len(found) - found.count("done")
+    return Outcome(worker, case, JOBS, lost, twice, seconds)
+
+
+@contextmanager
+def supervised(project: live.Project) -> Iterator[None]:
+    """Run a worker, and another whenever it ends."""
+    over = Event()
+
+    def supervise() -> None:
+        while not over.is_set():
+            with project.worker() as process:
+                while process.poll() is None and not over.wait(0.1):
+                    pass
+
+    thread = Thread(target=supervise)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def kill_from_within(worker: str, scratch: Path) -> Outcome:
+    """Enqueue jobs, some of which kill the process that runs them.
+
+    Args:
+        worker: The library, as the answer.
+        scratch: An empty directory.
+
+    Raises:
+        RuntimeError: A program of the project does not start.
+    """
+    with servers.redis_server() as port, pages_of(PAGE_SECONDS) as pages:
+        project = make(worker, scratch, f"redis://127.0.0.1:{port}/0")
+        source = project.tree / "app" / "services" / "checks.py"
+        source.write_text(source.read_text("utf-8") + KILL, encoding="utf-8")
+        killers, others = scratch / "killers", scratch / "others"
+        paths = [f"/kill/{n}" for n in range(KILLERS)]
+        enqueue(project, killers, [pages.address + path for path in paths])
+        enqueue(project, others, [f"{pages.address}/{n}" for n in range(OTHERS)])
+        start = time.monotonic()
+        with supervised(project):
+            found = wait_for(project, others)
+            wait_for(project, killers)
+            seconds = time.monotonic() - start
+        failed = project.run(project.commands.failed)
+        jobs = killers.read_text("utf-8").split()
+        bounded = sum(
+            pages.asked[path] <= JOB_RETRIES + 1 and job in failed
+            for path, job in zip(paths, jobs, strict=True)
+        )
+        twice = sum(pages.asked[f"/{n}"] > 1 for n in range(OTHERS))
+    lost = len(found) - found.count("done")
+    case = "killed by jobs"
+    return Outcome(worker, case, OTHERS, lost, twice, seconds, bounded / KILLERS)
 
 
 def main() -> int:
-    """Run the command line and return the exit status: 1 where a job was lost."""
+    """Run the command line.
+
+    Returns:
+        The exit status: 1 where a job was lost or tried without bound.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m tools.crash",
         description="Kill workers and the broker, and count jobs lost and done twice.",
     )
     parser.add_argument("--only", choices=WORKERS, help="one library")
     only: str | None = parser.parse_args().only
-    table = Table(f"of {JOBS} jobs", "lost", "done twice", "seconds to drain")
+    columns = ("jobs", "lost", "done twice", "seconds to drain", "bounded")
+    table = Table("library", "workers are", *columns)
     outcomes = []
-    for worker in [only] if only else WORKERS:
+    cases: tuple[Callable[[str, Path], Outcome], ...]
+    cases = (crash, partial(crash, with_tls=True), kill_from_within)
+    for worker, case in product([only] if only else WORKERS, cases):
         with tempfile.TemporaryDirectory(prefix="python-patterns-crash-") as scratch:
-            outcome = crash(worker, Path(scratch))
+            outcome = case(worker, Path(scratch))
         outcomes.append(outcome)
-        values = (outcome.lost, outcome.twice, f"{outcome.seconds:.0f}")
-        table.add_row(worker, *map(str, values))
+        bounded = "" if outcome.bounded is None else f"{outcome.bounded:.0%}"
+        counts = (outcome.jobs, outcome.lost, outcome.twice, f"{outcome.seconds:.0f}")
+        table.add_row(worker, outcome.case, *map(str, counts), bounded)
     Console().print(table)
-    return int(any(outcome.lost for outcome in outcomes))
+    return int(any(one.lost or one.bounded not in {None, 1.0} for one in outcomes))
 
 
 if __name__ == "__main__":

@@ -94,7 +94,11 @@ def tls_proxy(port: int, context: ssl.SSLContext) -> Iterator[int]:
         to.close()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind, before = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            behind, before = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            writer.close()  # the server is not there
+            return
         opened.update((writer, before))
         await asyncio.gather(copy(reader, before), copy(behind, writer))
 
