@@ -3,21 +3,25 @@
 Not among the default tests, for they take minutes: ``nox -s live``.
 """
 
+import json
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from httpx2 import Client
 
 from tools import live, servers
-from tools.crash import WORKERS
+from tools.crash import WORKERS, supervised
 from tools.live import Project, stop, wait_until
 from tools.template import render
 
@@ -36,7 +40,8 @@ WITH_CHECKS: Mapping[str, Mapping[str, str]] = {
 }
 
 # Added to what does the work of a job: what is called "stumbles" fails twice, and what
-# is called "falls" fails as long as there is a file.
+# is called "falls" fails as long as there is a file. What is called "kills" kills its
+# process, and what is called "ends" all processes of the worker.
 STUMBLE = """
 
 def _stumble(name):
@@ -44,6 +49,10 @@ def _stumble(name):
     from pathlib import Path
 
     marks = Path(os.environ["STUMBLES"])
+    if name.endswith(("kills", "ends")):
+        with (marks / "tries").open("a") as tries:
+            tries.write("x")
+        os.killpg(0, 9) if name.endswith("ends") else os.kill(os.getpid(), 9)
     if name.endswith("falls") and (marks / "broken").exists():
         raise RuntimeError("broken")
     if name.endswith("stumbles"):
@@ -95,9 +104,12 @@ class Site(BaseHTTPRequestHandler):
     """A site that is up, and takes two seconds where it is asked to be slow."""
 
     asked_to_be_slow = Event()
+    # How often, by path.
+    asked: ClassVar[Counter[str]] = Counter()
 
     def do_GET(self) -> None:
         """Answer."""
+        self.asked[self.path] += 1
         if self.path == "/slow":
             self.asked_to_be_slow.set()
             time.sleep(2)
@@ -147,6 +159,26 @@ def make_it_stumble(project: Project, framework: str) -> None:
 
 def tries(project: Project) -> int:
     return (Path(project.variables["STUMBLES"]) / "tries").stat().st_size
+
+
+def broker_says(project: Project, call: str) -> Any:  # noqa: ANN401 - any command
+    """Return what a call of a client of the project's broker returns."""
+    code = "import json, os; from redis import Redis; url = os.environ['BROKER_URL']; "
+    code += "client = Redis.from_url(url, decode_responses=True); "
+    code += f"print(json.dumps(client.{call}))"
+    return json.loads(project.run(("python", "-c", code)))
+
+
+def leave(project: Project, url: str) -> str:
+    """Enqueue a job of a project without a server, and return its ID."""
+    return project.run(("python", "-m", "app.main", "check", url)).strip()
+
+
+def is_done(project: Project, job_id: str) -> bool:
+    """Return whether a job of a project without a server is done."""
+    found = "from app.commands.checks import find_result; from uuid import UUID; "
+    found += f"print(find_result(UUID('{job_id}'))[0])"
+    return project.run(("python", "-c", found)).strip() == "done"
 
 
 def mend(project: Project) -> None:
@@ -232,28 +264,82 @@ def test_what_a_command_leaves_is_done_by_another_process(
         project = make(answers, tmp_path, redis, site)
         make_it_stumble(project, "none")
 
-        def leave(name: str) -> str:
-            command = ("python", "-m", "app.main", "check", f"{site}/{name}")
-            return project.run(command).strip()
-
-        def is_done(job_id: str) -> bool:
-            found = (
-                "from app.commands.checks import find_result; from uuid import UUID; "
-            )
-            found += f"print(find_result(UUID('{job_id}'))[0])"
-            return project.run(("python", "-c", found)).strip() == "done"
-
-        jobs = {name: leave(name) for name in ("up", "stumbles", "falls")}
-        assert not any(map(is_done, jobs.values()))
+        names = ("up", "stumbles", "falls")
+        jobs = {name: leave(project, f"{site}/{name}") for name in names}
+        assert not any(is_done(project, job) for job in jobs.values())
         process = stack.enter_context(project.worker())
-        wait_until(lambda: is_done(jobs["up"]), "a check")
-        wait_until(lambda: is_done(jobs["stumbles"]), "a check at the third try")
+        wait_until(lambda: is_done(project, jobs["up"]), "a check")
+        wait_until(lambda: is_done(project, jobs["stumbles"]), "the third try")
         assert tries(project) == 3
         wait_until(lambda: len(failed_jobs(project)) >= 1, "a failed job")
-        again = leave("up")
-        wait_until(lambda: is_done(again), "a check after a failure")
-        assert not is_done(jobs["falls"])
+        again = leave(project, f"{site}/up")
+        wait_until(lambda: is_done(project, again), "a check after a failure")
+        assert not is_done(project, jobs["falls"])
         assert stop(process) == 0
+
+
+# --- Jobs that kill their worker ------------------------------------------------------
+
+# The slowest library notices after half a minute that a worker is gone, three times.
+KILLED_SECONDS = 300
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+@pytest.mark.parametrize("name", ["kills", "ends"])
+def test_a_job_that_kills_its_worker_ends_among_the_failed_jobs(
+    name: str, worker: str, tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": "none", "purpose": "worker", "worker": worker, **MEDIUM}
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers, tmp_path, redis, site)
+        make_it_stumble(project, "none")
+        job = leave(project, f"{site}/{name}")
+        stack.enter_context(supervised(project))
+
+        def has_failed() -> bool:
+            return job in project.run(project.commands.failed)
+
+        wait_until(has_failed, "a failed job", seconds=KILLED_SECONDS, pause=1)
+        assert tries(project) == 3
+        other = leave(project, f"{site}/up")
+        wait_until(lambda: is_done(project, other), "another job")
+        enqueue_again(project, failed_jobs(project))
+        wait_until(lambda: tries(project) == 4, "one more try")
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+@pytest.mark.parametrize("framework", WITH_USERS)
+def test_a_user_who_kills_the_worker_keeps_no_other_from_being_welcomed(
+    framework: str, worker: str, tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": framework, "worker": worker, **WITH_USERS[framework]}
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers, tmp_path, redis, site)
+        project.prepare()
+        make_it_stumble(project, framework)
+        _, port = stack.enter_context(project.server())
+        client = stack.enter_context(connect(port))
+        register(client, "kills")
+        ada = register(client, "ada")
+        stack.enter_context(supervised(project))
+
+        def is_welcomed() -> bool:
+            answer = client.get("/users/me", headers=ada)
+            return answer.json()["welcomed_at"] is not None
+
+        wait_until(
+            lambda: len(failed_jobs(project)) == 1,
+            "a failed job",
+            seconds=KILLED_SECONDS,
+            pause=1,
+        )
+        assert tries(project) == 3
+        wait_until(is_welcomed, "a welcome", seconds=KILLED_SECONDS)
+
+
+# --- Failed jobs, back-off, schedules, queues -----------------------------------------
 
 
 # Enqueues a job that the worker does not know, as code newer than the worker does.
@@ -262,16 +348,17 @@ NEWER = {
 import asyncio
 from uuid import uuid4
 from app.queue import redis, stored_id
-asyncio.run(redis.enqueue_job("checks.newer", 7, _job_id=stored_id(uuid4())))
+job = dict(_job_id=stored_id(uuid4()), name="x")
+asyncio.run(redis.enqueue_job("checks.newer", 7, **job))
 """,
     "celery": """
 from app.worker import app
-app.send_task("checks.newer", (7,))
+app.send_task("checks.newer", (7,), {"name": "x"}, queue="slow", priority=6)
 """,
     "dramatiq": """
 from dramatiq import Message
 from app.broker import broker
-options = dict(args=(7,), kwargs={}, options={})
+options = dict(args=(7,), kwargs={"name": "x"}, options={})
 broker.enqueue(Message(queue_name="default", actor_name="checks.newer", **options))
 """,
     "rq": """
@@ -290,18 +377,221 @@ def test_a_job_that_an_old_worker_does_not_know_is_kept(
         redis = stack.enter_context(servers.redis_server())
         project = make(answers, tmp_path, redis, site)
         project.run(("python", "-c", NEWER[worker]))
-        process = stack.enter_context(project.worker())
+        options = ("--queues", "celery,slow") if worker == "celery" else ()
+        process = stack.enter_context(project.worker(*options))
 
-        def is_kept() -> bool:
-            listed = project.run(project.commands.failed)
-            return "checks.newer" in listed and "7" in listed
+        def listed() -> list[str]:
+            lines = project.run(project.commands.failed).splitlines()
+            return lines[0].split("\t") if lines else []
 
-        wait_until(is_kept, "the failed job")
+        wait_until(lambda: bool(listed()), "the failed job")
         assert stop(process) == 0
-        enqueue_again(project, failed_jobs(project))
-        assert not is_kept()
+        job_id, what, error = listed()
+        assert "checks.newer" in what
+        assert "7" in what
+        assert ("x" in what) == (worker != "rq")
+        assert error
+        printed = project.run((*project.commands.failed, job_id))
+        assert listed() == []
+        if worker == "celery":
+            # Where jobs of this priority wait.
+            assert broker_says(project, r"llen('my_service:slow\x06\x166')") == 1
+        stack.enter_context(project.worker(*options))
+        wait_until(lambda: bool(listed()), "the failed job, enqueued again")
+        assert listed()[1:] == [what, error]
+        assert printed == f"{job_id}\tenqueued again as {listed()[0]}\n"
+
+
+def test_a_failed_job_of_a_chain_of_celery_goes_on_with_the_chain(
+    tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": "none", "purpose": "worker", "worker": "celery", **MEDIUM}
+    enqueue = "from app.worker import app; app.send_task('checks.check_configured')"
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers, tmp_path, redis, f"{site}/falls")
+        make_it_stumble(project, "none")
+        project.run(("python", "-c", enqueue))
         stack.enter_context(project.worker())
-        wait_until(is_kept, "the failed job, enqueued again")
+        wait_until(lambda: len(failed_jobs(project)) == 1, "a failed job")
+        log = project.logs / "worker.log"
+        assert "sites are down" not in log.read_text("utf-8")
+
+        mend(project)
+        enqueue_again(project, failed_jobs(project))
+
+        wait_until(lambda: "sites are down" in log.read_text("utf-8"), "the report")
+
+
+# Enqueues jobs that have been retried so often already.
+RETRIED = """
+from app.worker import app
+
+for retries in range(12):
+    app.send_task("checks.check_sites", ([["falls"]],), retries=retries)
+"""
+
+
+def test_no_retry_of_celery_waits_as_long_as_the_visibility_timeout(
+    tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": "none", "purpose": "worker", "worker": "celery", **MEDIUM}
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers, tmp_path, redis, site)
+        variables = dict(project.variables) | {"JOB_RETRIES": "12"}
+        project = replace(project, variables=variables)
+        project.run(("python", "-c", RETRIED))
+        stack.enter_context(project.worker("--prefetch-multiplier", "20"))
+
+        def waiting() -> list[float]:
+            """Return for how long the jobs wait for their retries."""
+            held = broker_says(project, "hvals('my_service:unacked')")
+            headers = [json.loads(job)[0]["headers"] for job in held]
+            etas = [header["eta"] for header in headers if header["eta"]]
+            now = datetime.now(UTC)
+            return [(datetime.fromisoformat(eta) - now).total_seconds() for eta in etas]
+
+        wait_until(waiting, "jobs that wait for a retry")
+        assert max(waiting()) <= 5
+
+
+# The schedules in which an interval becomes two seconds, and where jobs are queued.
+SCHEDULES = {
+    "celery": ("worker.py", "my_service:celery"),
+    "dramatiq": ("schedule.py", "my_service:default"),
+    "rq": ("schedule.py", "rq:queue:my_service"),
+}
+
+
+def queued(project: Project, worker: str) -> int:
+    """Return how many jobs wait for a worker."""
+    number: int = broker_says(project, f"llen('{SCHEDULES[worker][1]}')")
+    return number
+
+
+@pytest.mark.parametrize("worker", SCHEDULES)
+def test_scheduled_runs_do_not_pile_up_while_workers_are_away(
+    worker: str, tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": "none", "purpose": "worker", "worker": worker, **MEDIUM}
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers, tmp_path, redis, f"{site}/scheduled")
+        source = project.tree / "app" / SCHEDULES[worker][0]
+        text = source.read_text("utf-8")
+        assert "300" in text
+        source.write_text(text.replace("300", "2"), encoding="utf-8")
+        with ExitStack() as schedulers:
+            start = time.monotonic()
+            # Of Celery's, each enqueues every run, as its README says.
+            for number in range(1 if worker == "celery" else 2):
+                log = project.logs / f"schedule{number}.log"
+                words = project.commands.schedule
+                schedulers.enter_context(project.running(words, log))
+            wait_until(lambda: queued(project, worker) >= 3, "three runs")
+            number = queued(project, worker)
+            # At 90 % of two seconds, a second scheduler may take over.
+            assert number <= (time.monotonic() - start) / 1.8 + 1
+        time.sleep(2.5)
+        Site.asked.clear()
+        stack.enter_context(project.worker())
+        job = leave(project, f"{site}/up")
+        wait_until(lambda: is_done(project, job), "a job after them")
+        assert Site.asked == {"/up": 1}
+
+
+def test_a_late_first_run_of_a_schedule_of_dramatiq_is_not_dropped(
+    tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": "none", "purpose": "worker", "worker": "dramatiq"}
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers | MEDIUM, tmp_path, redis, site)
+        source = project.tree / "app" / "schedule.py"
+        text = source.read_text("utf-8")
+        slow = "    __import__('time').sleep(3)\n    schedule.start()"
+        source.write_text(text.replace("    schedule.start()", slow), encoding="utf-8")
+        log = project.logs / "schedule.log"
+        stack.enter_context(project.running(project.commands.schedule, log))
+        wait_until(lambda: queued(project, "dramatiq") == 1, "the first run")
+
+
+# What a README says of a second queue: a change of a file, code that enqueues a job
+# there, and the worker that serves it.
+SECOND_QUEUES: dict[str, tuple[str, tuple[str, str], str, tuple[str, ...]]] = {
+    "arq": (
+        "app/worker.py",
+        (
+            "if __name__",
+            'SLOW = vars(WorkerSettings) | {"queue_name": f"{QUEUE}:slow"}\nif __name__',
+        ),
+        """
+from app.jobs.checks import check_sites_job
+from app.queue import QUEUE, enqueue
+enqueue(check_sites_job, [URL], queue=f"{QUEUE}:slow")
+""",
+        ("arq", "app.worker.SLOW"),
+    ),
+    "celery": (
+        "app/worker.py",
+        ("", ""),
+        """
+from app.jobs.checks import check_sites_job
+check_sites_job.apply_async(([URL],), queue="slow")
+""",
+        ("celery", "--app", "app.worker", "worker", "--queues", "slow"),
+    ),
+    "dramatiq": (
+        "app/jobs/checks.py",
+        (
+            '@actor(actor_name="checks.check_sites", ',
+            '@actor(actor_name="checks.check_sites", queue_name="slow", ',
+        ),
+        """
+from app.jobs.checks import check_all
+check_all([URL])
+""",
+        ("dramatiq", "--processes", "1", "app.worker", "--queues", "slow"),
+    ),
+    "rq": (
+        "app/queue.py",
+        ("QUEUES = (QUEUE,)", 'QUEUES = (QUEUE, "my_service-slow")'),
+        """
+from app.jobs.checks import check
+from app.queue import create_queue, enqueue
+enqueue(check, [URL], to=create_queue("my_service-slow"))
+""",
+        ("python", "-m", "app.worker"),
+    ),
+}
+
+
+@pytest.mark.parametrize("worker", SECOND_QUEUES)
+def test_a_second_queue_is_served_and_its_failed_jobs_are_listed(
+    worker: str, tmp_path: Path, site: str
+) -> None:
+    answers = {"framework": "none", "purpose": "worker", "worker": worker, **MEDIUM}
+    path, (text, instead), enqueue, words = SECOND_QUEUES[worker]
+    with ExitStack() as stack:
+        redis = stack.enter_context(servers.redis_server())
+        project = make(answers, tmp_path, redis, site)
+        make_it_stumble(project, "none")
+        source = project.tree / path
+        code = source.read_text("utf-8")
+        assert text in code
+        source.write_text(code.replace(text, instead, 1), encoding="utf-8")
+        url = f"{site}/second/falls"
+        project.run(("python", "-c", enqueue.replace("URL", repr(url))))
+        log = project.logs / "worker.log"
+        stack.enter_context(project.running(words, log))
+        wait_until(lambda: len(failed_jobs(project)) == 1, "a failed job")
+        Site.asked.clear()
+
+        mend(project)
+        enqueue_again(project, failed_jobs(project))
+
+        wait_until(lambda: Site.asked["/second/falls"] == 1, "the job in its queue")
 
 
 @pytest.mark.parametrize("worker", WORKERS)
