@@ -452,7 +452,7 @@ def test_no_retry_of_celery_waits_as_long_as_the_visibility_timeout(
             now = datetime.now(UTC)
             return [(datetime.fromisoformat(eta) - now).total_seconds() for eta in etas]
 
-        wait_until(waiting, "jobs that wait for a retry")
+        wait_until(lambda: len(waiting()) > 0, "jobs that wait for a retry")
         assert max(waiting()) <= 5
 
 
@@ -523,8 +523,8 @@ SECOND_QUEUES: dict[str, tuple[str, tuple[str, str], str, tuple[str, ...]]] = {
     "arq": (
         "app/worker.py",
         (
-            "if __name__",
-            'SLOW = vars(WorkerSettings) | {"queue_name": f"{QUEUE}:slow"}\nif __name__',
+            "if __name",
+            'SLOW = vars(WorkerSettings) | {"queue_name": f"{QUEUE}:slow"}\nif __name',
         ),
         """
 from app.jobs.checks import check_sites_job
