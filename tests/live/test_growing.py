@@ -82,7 +82,14 @@ def test_from_one_file_to_workers_with_every_edit(bench: Workbench) -> None:
     check(bench, climb(bench, STEPS, framework="fastapi"))
 
 
-@pytest.mark.parametrize("framework", ["fastapi", "flask", "django"])
+SEEDS = {
+    "fastapi": ("python", "-m", "tests.seed"),
+    "flask": ("flask", "--app", "app.main", "seed"),
+    "django": ("python", "manage.py", "seed"),
+}
+
+
+@pytest.mark.parametrize("framework", SEEDS)
 def test_a_database_filled_before_works_after(bench: Workbench, framework: str) -> None:
     trees = climb(bench, DATABASE_STEPS, framework=framework)
     file = bench.scratch / "shop.db"
@@ -91,8 +98,7 @@ def test_a_database_filled_before_works_after(bench: Workbench, framework: str) 
     first = live.make(trees[0], logs=bench.scratch / "first", variables=url)
     first.prepare()
     is_django = framework == "django"
-    seed = ("manage.py", "seed") if is_django else ("-m", "tests.seed")
-    first.run(("python", *seed))
+    first.run(SEEDS[framework])
     before = rows(file)
     assert any(before.values())
 
