@@ -1,4 +1,4 @@
-"""Stage 5: many sites at a time, sites that do not end, and jobs over their time limit."""
+"""Stage 5: many sites at a time, sites that never end, jobs over their time limit."""
 
 import json
 import time
@@ -131,10 +131,13 @@ def test_a_service_calls_no_healthy_site_down(
     def check(client: Client) -> Any:  # noqa: ANN401
         return client.get("/checks").json()
 
-    with project.server("/health/live") as (_, port), ThreadPoolExecutor(4) as pool:
-        with Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            for report in pool.map(check, [client] * 4):
-                assert_only_the_drip_is_down(report, 99)
+    with (
+        project.server("/health/live") as (_, port),
+        ThreadPoolExecutor(4) as pool,
+        Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        for report in pool.map(check, [client] * 4):
+            assert_only_the_drip_is_down(report, 99)
 
 
 @pytest.mark.parametrize("concurrency", ["async", "sync"])
@@ -143,7 +146,14 @@ def test_a_worker_calls_no_healthy_site_down(
     worker: str, concurrency: str, tmp_path: Path, site: str
 ) -> None:
     with servers.redis_server() as redis:
-        project = make_worker(worker, concurrency, tmp_path, redis, check=2, job=60)
+        project = make_worker(
+            worker,
+            concurrency,
+            tmp_path,
+            redis,
+            CHECK_TIMEOUT_SECONDS=2,
+            JOB_TIME_LIMIT_SECONDS=60,
+        )
         urls = [f"{site}/{n}" for n in range(MANY)]
         job = project.run(command(project, "check", f"{site}/drip", *urls)).strip()
         with project.worker():
@@ -152,7 +162,7 @@ def test_a_worker_calls_no_healthy_site_down(
 
 
 def make_worker(
-    worker: str, concurrency: str, directory: Path, redis: int, *, check: int, job: int
+    worker: str, concurrency: str, directory: Path, redis: int, **limits: int
 ) -> Project:
     """Make a worker with these time limits of a check and of a job."""
     answers = {"framework": "none", "purpose": "worker", "size": "small"}
@@ -160,9 +170,8 @@ def make_worker(
         {**answers, "worker": worker, "concurrency": concurrency},
         directory,
         BROKER_URL=f"redis://127.0.0.1:{redis}/0",
-        CHECK_TIMEOUT_SECONDS=check,
-        JOB_TIME_LIMIT_SECONDS=job,
         JOB_RETRIES=2,
+        **limits,
     )
 
 
@@ -175,7 +184,14 @@ def test_a_job_over_its_time_limit_is_stopped_and_retried(
     with ExitStack() as stack:
         redis = stack.enter_context(servers.redis_server())
         # One check may take longer than the job: its threads would hold it up.
-        project = make_worker(worker, concurrency, tmp_path, redis, check=100, job=3)
+        project = make_worker(
+            worker,
+            concurrency,
+            tmp_path,
+            redis,
+            CHECK_TIMEOUT_SECONDS=100,
+            JOB_TIME_LIMIT_SECONDS=3,
+        )
         urls = [f"{site}/held"] * number
         job = UUID(project.run(command(project, "check", *urls)).strip())
         stack.enter_context(project.worker())
@@ -192,7 +208,14 @@ def test_a_job_that_is_always_over_its_time_limit_is_kept(
 ) -> None:
     with ExitStack() as stack:
         redis = stack.enter_context(servers.redis_server())
-        project = make_worker(worker, "sync", tmp_path, redis, check=100, job=2)
+        project = make_worker(
+            worker,
+            "sync",
+            tmp_path,
+            redis,
+            CHECK_TIMEOUT_SECONDS=100,
+            JOB_TIME_LIMIT_SECONDS=2,
+        )
         project.run(command(project, "check", f"{site}/held"))
         stack.enter_context(project.worker())
         wait_until(lambda: len(Site.asked) == 3, "all tries", seconds=40)
