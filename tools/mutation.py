@@ -399,8 +399,8 @@ MUTANTS = (
         OWN_TESTS,
         (*WORKER, "worker=celery"),
         "includes/workers/celery/app.jinja",
-        '"max_retries": settings.job_retries}',
-        '"max_retries": settings.job_retries - 1}',
+        '"max_retries": settings.job_retries, ',
+        '"max_retries": settings.job_retries - 1, ',
     ),
     Mutant(
         "a row that is not locked (FastAPI)",

@@ -470,7 +470,7 @@ def queued(project: Project, worker: str) -> int:
     return number
 
 
-@pytest.mark.parametrize("worker", SCHEDULES)
+@pytest.mark.parametrize("worker", SCHEDULES, ids="written for {}".format)
 def test_scheduled_runs_do_not_pile_up_while_workers_are_away(
     worker: str, tmp_path: Path, site: str
 ) -> None:
@@ -567,7 +567,7 @@ enqueue(check, [URL], to=create_queue("my_service-slow"))
 }
 
 
-@pytest.mark.parametrize("worker", SECOND_QUEUES)
+@pytest.mark.parametrize("worker", SECOND_QUEUES, ids="written for {}".format)
 def test_a_second_queue_is_served_and_its_failed_jobs_are_listed(
     worker: str, tmp_path: Path, site: str
 ) -> None:
