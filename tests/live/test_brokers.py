@@ -115,7 +115,8 @@ def is_welcomed(client: Client, user: Mapping[str, str]) -> bool:
 
 def failed_jobs(project: Project) -> list[str]:
     output = project.run(project.commands.failed)
-    return [line.partition("\t")[0] for line in output.splitlines()]
+    # Other lines are of the log.
+    return [line.partition("\t")[0] for line in output.splitlines() if "\t" in line]
 
 
 # Added to what does the work of a job: it fails as long as there is a file.

@@ -108,12 +108,13 @@ def test_a_script_calls_no_healthy_site_down(
 ) -> None:
     answers = {"framework": "none", "purpose": "script", "concurrency": concurrency}
     project = make({**answers, "size": "small"}, tmp_path)
-    listed, report = tmp_path / "sites.txt", tmp_path / "report.json"
+    listed = tmp_path / "sites.txt"
     listed.write_text("".join(f"{site}/{n}\n" for n in range(MANY)) + f"{site}/drip\n")
 
-    words = ("check", "--file", listed, "--timeout", "2", "--output", report)
-    assert project.ended(command(project, *words)).returncode == 1
-    assert_only_the_drip_is_down(json.loads(report.read_text()), MANY)
+    words = ("check", "--file", listed, "--timeout", "2", "--json")
+    ended = project.ended(command(project, *words))
+    assert ended.returncode == 1
+    assert_only_the_drip_is_down(json.loads(ended.stdout), MANY)
 
 
 @pytest.mark.parametrize("web", WEB)
