@@ -586,8 +586,8 @@ MUTANTS = (
         OWN_TESTS,
         SCRIPT,
         "template/{{ features.duplicates }}/{{ paths.duplicates_service }}.py.jinja",
-        " and not path.is_symlink()",
-        "",
+        "status = path.lstat()",
+        "status = path.stat()",
     ),
     # --- Stage 4: the wheel ---
     Mutant(
