@@ -581,14 +581,6 @@ MUTANTS = (
         'headers["Allow"] = allowed_methods(request)',
         'headers.pop("Allow", allowed_methods(request))',
     ),
-    Mutant(
-        "links that are called duplicates",
-        OWN_TESTS,
-        SCRIPT,
-        "template/{{ features.duplicates }}/{{ paths.duplicates_service }}.py.jinja",
-        "status = path.lstat()",
-        "status = path.stat()",
-    ),
     # --- Stage 4: the wheel ---
     Mutant(
         "a wheel without the application",
