@@ -1,11 +1,18 @@
 """Mutants of generated projects: what is changed, what is not, and how it is drawn."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from tools.scores.__main__ import mutated
+from tools.cookiecutter_family import find_variants
+from tools.matrix.report import OWN_TESTS, RENDER, TYPES, Display, Report, Spent
+from tools.matrix.run import Options, Project
+from tools.scores import __main__ as scores
+from tools.scores.__main__ import measure, mutated
 from tools.scores.mutants import Mutant, mutants_of
+from tools.template import FAMILY_ROOT
 
 
 def mutants(directory: Path, text: str, file: str = "app/main.py") -> list[Mutant]:
@@ -92,3 +99,29 @@ def test_only_central_modules_are_central(tmp_path: Path) -> None:
     mutants(tmp_path, "x = 1\n", "app/services/users.py")
     found = {one.file: one.is_central for one in mutants(tmp_path, "x = 1\n")}
     assert found == {"app/services/users.py": True, "app/main.py": False}
+
+
+def test_what_is_not_of_the_tests_is_not_caught_by_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(
+        projects: Sequence[Project], _options: Options, _display: Display
+    ) -> Report:
+        # The tests of the first mutant fail, and the types of the second. All have the
+        # format of what was cut out.
+        report = Report(Display(Console(quiet=True)))
+        for project in projects:
+            number = project.id.removeprefix("script-cpu").lstrip("-")
+            fails = {"0": OWN_TESTS, "1": TYPES}.get(number)
+            for stage in project.stages & {fails} | {RENDER}:
+                report.add(project.id, stage, ["a finding"], Spent(0))
+        return report
+
+    monkeypatch.setattr(scores, "run", run)
+    monkeypatch.setattr(scores, "_is_lint_clean", lambda _tree: True)
+    (variant,) = [one for one in find_variants(FAMILY_ROOT) if one.name == "script-cpu"]
+    (score,) = measure([variant], 3, tmp_path)
+
+    counts = [len(score.caught), len(score.checked), len(score.survivors)]
+    assert counts == [1, 1, 1]
+    assert score.share() == "33 % of 3"

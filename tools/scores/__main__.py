@@ -46,7 +46,7 @@ def mutated(tree: Path, mutant: Mutant, destination: Path) -> Path:
     Returns:
         ``destination``.
     """
-    shutil.copytree(tree, destination, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(tree, destination)
     path = destination / mutant.file
     source = path.read_bytes()
     changed = source[: mutant.start] + mutant.new.encode() + source[mutant.end :]
@@ -63,7 +63,7 @@ class Score:
         possible: How many mutants there are.
         caught: Those that the tests catch.
         checked: Those that only the type checker or the linter catches.
-        equivalent: Those that change nothing, with the reason.
+        equivalent: Those that change nothing.
         survivors: The others.
     """
 
@@ -71,7 +71,7 @@ class Score:
     possible: int
     caught: list[Mutant] = field(default_factory=list)
     checked: list[Mutant] = field(default_factory=list)
-    equivalent: list[tuple[Mutant, str]] = field(default_factory=list)
+    equivalent: list[Mutant] = field(default_factory=list)
     survivors: list[Mutant] = field(default_factory=list)
 
     def share(self, *, central: bool = False) -> str:
@@ -88,10 +88,10 @@ class Score:
         return f"{100 * len(caught) / total:.0f} % of {total}" if total else "-"
 
 
-def equivalents() -> dict[str, str]:
-    """Return the reason of each mutant that changes nothing, by its name."""
+def equivalents() -> frozenset[str]:
+    """Return the names of the mutants that change nothing."""
     rows = tomllib.loads(EQUIVALENT.read_text("utf-8"))["equivalent"]
-    return {row["mutant"]: row["why"] for row in rows}
+    return frozenset(row["mutant"] for row in rows)
 
 
 def _is_lint_clean(tree: Path) -> bool:
@@ -119,28 +119,30 @@ def measure(variants: Iterable[Variant], number: int, scratch: Path) -> list[Sco
     places: dict[str, tuple[Score, Mutant]] = {}
     projects: list[Project] = []
     for variant in variants:
-        tree = render(variant.answers, scratch / "originals" / variant.name)
+        tree = render(variant.answers, scratch / variant.name)
         every = mutants_of(tree)
-        whole = shutil.copytree(tree, scratch / "mutants" / variant.name)
-        projects.append(Project(variant.name, variant.name, whole, TESTS))
+        projects.append(Project(variant.name, variant.name, tree, TESTS))
         score = Score(variant.name, len(every))
         scores.append(score)
         for place, mutant in enumerate(every[:number]):
             if mutant.name in known:
-                score.equivalent.append((mutant, known[mutant.name]))
+                score.equivalent.append(mutant)
                 continue
             name = f"{variant.name}-{place}"
-            copy = mutated(tree, mutant, scratch / "mutants" / name)
+            copy = mutated(tree, mutant, scratch / name)
             places[name] = score, mutant
             projects.append(Project(name, variant.name, copy, TESTS))
-    options = Options(DEFAULT_CACHE / "scores", scratch, is_quick=True)
+    options = Options(DEFAULT_CACHE / "scores", scratch / "scratch", is_quick=True)
     display = Display(Console(stderr=True))
-    failed = {name for name, _ in run(projects, options, display).failures}
+    # The matrix looks at the format and at the linter's findings as well: not tests.
+    failures = run(projects, options, display).failures
+    failed = {name for name, stage in failures if stage == OWN_TESTS}
     if broken := sorted(failed - places.keys()):
         raise RuntimeError(f"Tests fail without a change: {', '.join(broken)}.")
     left = [one for one in projects if one.id in places.keys() - failed]
     checks = [replace(one, stages=frozenset({TYPES})) for one in left]
-    noticed = {name for name, _ in run(checks, options, display).failures}
+    failures = run(checks, options, display).failures
+    noticed = {name for name, stage in failures if stage == TYPES}
     noticed |= {one.id for one in left if not _is_lint_clean(one.tree)}
     for name, (score, mutant) in places.items():
         if name in failed:
