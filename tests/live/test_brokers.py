@@ -21,7 +21,7 @@ import pytest
 import trustme
 import yaml
 from httpx2 import Client
-from test_workers import connect, register
+from test_workers import connect, failed_jobs, is_welcomed, register
 
 from tools import live, servers
 from tools.crash import WORKERS
@@ -107,16 +107,6 @@ def make(
     if answers["framework"] == "django":
         defaults = live.PRODUCTION | defaults
     return live.make(tree, logs=directory / "logs", variables=defaults | variables)
-
-
-def is_welcomed(client: Client, user: Mapping[str, str]) -> bool:
-    return client.get("/users/me", headers=user).json()["welcomed_at"] is not None
-
-
-def failed_jobs(project: Project) -> list[str]:
-    output = project.run(project.commands.failed)
-    # Other lines are of the log.
-    return [line.partition("\t")[0] for line in output.splitlines() if "\t" in line]
 
 
 # Added to what does the work of a job: it fails as long as there is a file.
