@@ -101,7 +101,7 @@ def test_only_central_modules_are_central(tmp_path: Path) -> None:
     assert found == {"app/services/users.py": True, "app/main.py": False}
 
 
-def test_what_is_not_of_the_tests_is_not_caught_by_them(
+def test_what_only_the_linter_finds_is_not_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(
@@ -117,11 +117,15 @@ def test_what_is_not_of_the_tests_is_not_caught_by_them(
                 report.add(project.id, stage, ["a finding"], Spent(0))
         return report
 
-    monkeypatch.setattr(scores, "run", run)
-    monkeypatch.setattr(scores, "_is_lint_clean", lambda _tree: True)
-    (variant,) = [one for one in find_variants(FAMILY_ROOT) if one.name == "script-cpu"]
-    (score,) = measure([variant], 3, tmp_path)
+    def is_lint_clean(tree: Path) -> bool:
+        return not tree.name.endswith("-2")
 
-    counts = [len(score.caught), len(score.checked), len(score.survivors)]
-    assert counts == [1, 1, 1]
-    assert score.share() == "33 % of 3"
+    monkeypatch.setattr(scores, "run", run)
+    monkeypatch.setattr(scores, "_is_lint_clean", is_lint_clean)
+    (variant,) = [one for one in find_variants(FAMILY_ROOT) if one.name == "script-cpu"]
+    (score,) = measure([variant], 4, tmp_path)
+
+    kinds = (score.caught, score.typed, score.linted, score.survivors)
+    assert [len(kind) for kind in kinds] == [1, 1, 1, 1]
+    assert score.share() == "50 % of 4"
+    assert score.share(by_tests=True) == "25 % of 4"

@@ -2,9 +2,10 @@
 
 A mutant is a generated project with one small change in its own code: another
 comparison, a call that is dropped, an exception that is swallowed. The project's own
-tests should fail on it; where they pass, its type checker and linter may notice. The
-score is the share of mutants that the tests catch, of those that change what the
-project does: ``equivalent.toml`` names the others, with the reason.
+tests or its type checker should fail on it. The score is the share of mutants that
+they catch, of those that change what the project does: ``equivalent.toml`` names the
+others, with the reason. What only the linter finds (an import that is not used any
+more) is counted apart, as not caught.
 
 The same mutants are drawn again as long as the code is the same, for their order comes
 from their text: a change elsewhere in a project hardly changes the sample.
@@ -62,7 +63,8 @@ class Score:
         variant: Its name.
         possible: How many mutants there are.
         caught: Those that the tests catch.
-        checked: Those that only the type checker or the linter catches.
+        typed: Those that only the type checker catches.
+        linted: Those that only the linter catches.
         equivalent: Those that change nothing.
         survivors: The others.
     """
@@ -70,22 +72,25 @@ class Score:
     variant: str
     possible: int
     caught: list[Mutant] = field(default_factory=list)
-    checked: list[Mutant] = field(default_factory=list)
+    typed: list[Mutant] = field(default_factory=list)
+    linted: list[Mutant] = field(default_factory=list)
     equivalent: list[Mutant] = field(default_factory=list)
     survivors: list[Mutant] = field(default_factory=list)
 
-    def share(self, *, central: bool = False) -> str:
-        """The tests' share of the mutants that are not equivalent.
+    def share(self, *, central: bool = False, by_tests: bool = False) -> str:
+        """The share that is caught of the mutants that are not equivalent.
 
         Args:
             central: Only of services, jobs, security and error handlers.
+            by_tests: Only by tests, not by the type checker.
         """
-        caught, missed = (
-            [one for one in several if one.is_central or not central]
-            for several in (self.caught, [*self.checked, *self.survivors])
+        tested, typed, missed = (
+            sum(one.is_central or not central for one in several)
+            for several in (self.caught, self.typed, [*self.linted, *self.survivors])
         )
-        total = len(caught) + len(missed)
-        return f"{100 * len(caught) / total:.0f} % of {total}" if total else "-"
+        total = tested + typed + missed
+        caught = tested if by_tests else tested + typed
+        return f"{100 * caught / total:.0f} % of {total}" if total else "-"
 
 
 def equivalents() -> frozenset[str]:
@@ -142,13 +147,15 @@ def measure(variants: Iterable[Variant], number: int, scratch: Path) -> list[Sco
     left = [one for one in projects if one.id in places.keys() - failed]
     checks = [replace(one, stages=frozenset({TYPES})) for one in left]
     failures = run(checks, options, display).failures
-    noticed = {name for name, stage in failures if stage == TYPES}
-    noticed |= {one.id for one in left if not _is_lint_clean(one.tree)}
+    typed = {name for name, stage in failures if stage == TYPES}
+    linted = {one.id for one in left if not _is_lint_clean(one.tree)}
     for name, (score, mutant) in places.items():
         if name in failed:
             score.caught.append(mutant)
-        elif name in noticed:
-            score.checked.append(mutant)
+        elif name in typed:
+            score.typed.append(mutant)
+        elif name in linted:
+            score.linted.append(mutant)
         else:
             score.survivors.append(mutant)
     return scores
@@ -173,8 +180,8 @@ def main(words: Sequence[str] | None = None) -> int:
         scores = list(measure(chosen, options.number, Path(name).resolve()))
     console = Console(soft_wrap=True, highlight=False)
     for score in scores:
-        missed = [*(("", one) for one in score.survivors)]
-        missed += [("types or lint: ", one) for one in score.checked]
+        missed = [("", one) for one in score.survivors]
+        missed += [("only by lint: ", one) for one in score.linted]
         for by, one in missed:
             console.print(
                 f"{score.variant}: {by}{one.file}:{one.line} {one.kind} in "
@@ -182,15 +189,22 @@ def main(words: Sequence[str] | None = None) -> int:
                 markup=False,
             )
     console.print(
-        "| variant | mutants | drawn | caught by its tests | in central code "
-        "| only by types or lint | equivalent | not caught |\n"
-        "|---|---|---|---|---|---|---|---|"
+        "| variant | mutants | drawn | equivalent | caught | by tests alone "
+        "| in central code | only by lint | not caught |\n"
+        "|---|---|---|---|---|---|---|---|---|"
     )
     for score in scores:
-        counts = [len(score.checked), len(score.equivalent), len(score.survivors)]
+        drawn = (score.caught, score.typed, score.linted, score.survivors)
         cells = (
-            *(score.variant, score.possible, len(score.caught) + sum(counts)),
-            *(score.share(), score.share(central=True), *counts),
+            score.variant,
+            score.possible,
+            sum(map(len, (*drawn, score.equivalent))),
+            len(score.equivalent),
+            score.share(),
+            score.share(by_tests=True),
+            score.share(central=True),
+            len(score.linted),
+            len(score.survivors),
         )
         console.print(f"| {' | '.join(map(str, cells))} |", markup=False)
     return 0
