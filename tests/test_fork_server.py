@@ -150,7 +150,7 @@ handling = subprocess.Popen(
 )
 handling.stdout.readline()
 handling.send_signal(signal.SIGINT)
-print("KeyboardInterrupt" in handling.communicate(timeout=20)[1])
+print("KeyboardInterrupt" in handling.communicate(timeout=120)[1])
 killed = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 killed.kill()
 print(killed.wait(20))

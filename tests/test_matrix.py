@@ -486,7 +486,7 @@ def test_interrupt_ends_a_run(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert output.endswith("Stopped.\n")
 

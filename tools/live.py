@@ -32,8 +32,8 @@ PRODUCTION = {
 }
 # As the proxy in front of it says: in production Django takes nothing else.
 HTTPS = {"X-Forwarded-Proto": "https"}
-START_SECONDS = 30
-STOP_SECONDS = 25
+START_SECONDS = 60
+STOP_SECONDS = 60
 
 # Lines of the README that install tools and servers: here they are there already.
 PROVIDED = re.compile(r"uv sync|python -m venv|pip install|docker |export ")
@@ -354,7 +354,7 @@ def stop(process: subprocess.Popen[bytes]) -> int:
         Its exit status; negative for a signal.
 
     Raises:
-        subprocess.TimeoutExpired: It goes on for longer than 25 seconds.
+        subprocess.TimeoutExpired: It goes on for longer than 60 seconds.
     """
     process.send_signal(signal.SIGTERM)
     return process.wait(STOP_SECONDS)

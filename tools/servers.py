@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 REDIS_DATABASES = 16
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 @contextmanager

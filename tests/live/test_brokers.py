@@ -284,7 +284,7 @@ def test_an_unusable_address_ends_every_process(
 
 def assert_is_refused(project: Project, words: Sequence[str], url: str) -> None:
     variables = dict(project.variables) | {"BROKER_URL": url}
-    ended = replace(project, variables=variables).ended(words, seconds=20)
+    ended = replace(project, variables=variables).ended(words, seconds=60)
     output = ended.stdout + ended.stderr
     assert ended.returncode != 0, url
     assert "Invalid settings: BROKER_URL: " in output, url

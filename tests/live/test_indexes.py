@@ -73,5 +73,5 @@ def test_lists_of_many_products_use_the_indexes(name: str, tmp_path: Path) -> No
 
         # Servers count with a delay.
         with suppress(TimeoutError):
-            wait_until(lambda: not unused(), "the use of the indexes", seconds=15)
+            wait_until(lambda: not unused(), "the use of the indexes")
         assert unused() == set()

@@ -709,7 +709,7 @@ def test_no_job_is_lost_under_load_or_with_the_broker_away(
             jobs.append(answer.headers["location"])
             return True
 
-        wait_until(is_accepted, "a job that is accepted again", seconds=10)
+        wait_until(is_accepted, "a job that is accepted again")
         assert len(jobs) > CLIENTS * SECONDS
         waiting = list(jobs)
 
