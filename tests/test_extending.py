@@ -18,7 +18,6 @@ from tools.template import FAMILY_ROOT
 ROW = """\
   'standin': {
     'name': 'Standin',
-    'label': 'a library that nobody has heard of; retries, schedules',
     'runs_in': 'a process per job',
     'best_for': 'trying this out',
     'why': 'Jobs outlive the process and are retried, by a library that stands in.',
@@ -96,7 +95,7 @@ def test_a_library_of_jobs_is_one_directory_and_one_row(copy: Path) -> None:
     assert len(of["standin"]) == len(of["rq"]) > 100
     run(copy, "-m", "tools.documents")
     assert "standin" in (copy / "docs" / "combinations.md").read_text("utf-8")
-    assert "Standin: a library" in (copy / "docs" / "choosing.md").read_text("utf-8")
+    assert "  Standin  " in (copy / "docs" / "choosing.md").read_text("utf-8")
     run(copy, "-m", "pytest", "-q", "tests/test_documents.py")
     run(
         copy, "-m", "pytest", "-q", "tests/test_template.py", "-k", "standin or library"

@@ -26,107 +26,132 @@ SHAPE = shape()
 COMBINATIONS = find_combinations(FAMILY_ROOT)
 COPIER = Path(sys.executable).parent / "copier"
 VARIANTS = sorted((FAMILY_ROOT / "variants").glob("*.yml"))
-# Each line: a context, what is recommended for it, and the sentences of the
-# requirements that say so. A2: API → FastAPI; site, admin → Django; simple, learning →
-# Flask; model → FastAPI; background work → Celery. A4: admin, team and infrastructure
-# decide. A5: waiting → async; computing, a team that does not know it → sync. A6: no
-# async for computing; no BackgroundTasks for what needs a worker. C1: what is small.
+# Each line: what is built, its workload, whether the team knows async, what runs
+# already, what is left to do after a response, a size that is chosen; and what is
+# recommended: framework, concurrency, size, layout, database, worker. As A2 to A6 of
+# the requirements say: API → FastAPI; site, admin → Django; simple, learning → Flask;
+# model → FastAPI; background work → Celery; waiting → async; computing, a team that
+# does not know it → sync; BackgroundTasks only for what may get lost.
 DECISIONS = """
-api    io    knows -        -     | fastapi async medium none   sqlite | A2 A5
-api    io    knows -        small | fastapi async small  none   none   | A2 A5 C1
-api    io    knows -        large | fastapi async large  none   sqlite | A2 A5
-api    io    knows redis    -     | fastapi async medium celery sqlite | A2 A4 A6
-api    io    knows redis    small | fastapi async small  celery none   | A2 A4 A6
-api    io    knows pg       -     | fastapi async medium none   pg     | A2 A4
-api    io    knows redis,pg -     | fastapi async medium celery pg     | A2 A4
-api    io    knows redis,pg large | fastapi async large  celery pg     | A2 A4
-api    io    new   -        -     | fastapi sync  medium none   sqlite | A2 A5
-api    io    new   -        small | flask   sync  small  none   none   | A2 A5 C1
-api    io    new   redis    small | flask   sync  small  celery none   | A2 A4
-api    io    new   redis    -     | fastapi sync  medium celery sqlite | A4 A5
-api    io    new   pg       large | fastapi sync  large  none   pg     | A4 A5
-api    cpu   knows -        -     | fastapi sync  medium none   sqlite | A2 A5 A6
-api    cpu   knows -        small | fastapi sync  small  none   none   | A2 A5 A6
-api    cpu   knows redis    -     | fastapi sync  medium celery sqlite | A4 A5 A6
-api    cpu   knows pg       large | fastapi sync  large  none   pg     | A4 A5
-api    mixed knows -        -     | fastapi async medium none   sqlite | A2 A5
-api    mixed new   -        -     | fastapi sync  medium none   sqlite | A2 A5
-api    mixed new   -        small | flask   sync  small  none   none   | A2 A5
-admin  io    knows -        -     | django  async medium none   sqlite | A2 A4 A5
-admin  io    new   -        -     | django  sync  medium none   sqlite | A2 A4 A5
-admin  io    new   redis,pg -     | django  sync  medium celery pg     | A2 A4 A5
-admin  io    knows redis    large | django  async large  celery sqlite | A2 A4
-admin  cpu   knows -        -     | django  sync  medium none   sqlite | A2 A4 A5
-admin  mixed new   pg       large | django  sync  large  none   pg     | A2 A4 A5
-site   io    knows -        -     | django  async medium none   sqlite | A2 A5
-site   io    new   -        -     | django  sync  medium none   sqlite | A2 A5
-site   io    new   redis    -     | django  sync  medium celery sqlite | A2 A4
-site   io    knows pg       large | django  async large  none   pg     | A2 A4
-site   cpu   knows -        -     | django  sync  medium none   sqlite | A2 A5
-site   mixed knows redis,pg large | django  async large  celery pg     | A2 A4
-ml     mixed knows -        -     | fastapi async medium none   none   | A2 A5
-ml     mixed new   -        -     | fastapi sync  medium none   none   | A2 A5
-ml     cpu   knows -        -     | fastapi sync  medium none   none   | A2 A5 A6
-ml     mixed knows redis    -     | fastapi async medium celery none   | A2 A4
-ml     mixed knows pg       large | fastapi async large  none   pg     | A2 A4
-ml     io    knows -        small | fastapi async small  none   none   | A2 A5
-ml     io    new   -        small | fastapi sync  small  none   none   | A2 A5
-script io    knows -        -     | none    async medium none   none   | A5
-script io    new   -        -     | none    sync  medium none   none   | A5
-script cpu   knows -        -     | none    sync  medium none   none   | A5 A6
-script cpu   knows -        small | none    sync  small  none   none   | A5 C1
-script mixed new   -        small | none    sync  small  none   none   | A5 C1
-worker io    knows -        -     | none    async medium celery none   | A2 A5
-worker io    new   -        -     | none    sync  medium celery none   | A2 A5
-worker cpu   knows -        large | none    sync  large  celery none   | A2 A5
-worker mixed new   redis    small | none    sync  small  celery none   | A2 A4
+api      io    yes -     none     -     | fastapi async medium layer   sqlite none
+api      io    yes -     short    -     | fastapi async medium layer   sqlite background
+api      io    yes -     must     -     | fastapi async medium layer   sqlite celery
+api      io    yes -     schedule -     | fastapi async medium layer   sqlite celery
+api      io    yes -     none     small | fastapi async small  -       none   none
+api      io    yes -     short    small | fastapi async small  -       none   background
+api      io    yes -     must     small | fastapi async small  -       none   celery
+api      io    yes -     none     large | fastapi async large  feature sqlite none
+api      io    yes redis none     -     | fastapi async medium layer   sqlite none
+api      io    yes redis short    -     | fastapi async medium layer   sqlite celery
+api      io    yes redis must     -     | fastapi async medium layer   sqlite celery
+api      io    yes redis schedule large | fastapi async large  feature sqlite celery
+api      io    yes pg    none     -     | fastapi async medium layer   pg     none
+api      io    yes both  must     -     | fastapi async medium layer   pg     celery
+api      io    yes both  must     large | fastapi async large  feature pg     celery
+api      io    no  -     none     -     | fastapi sync  medium layer   sqlite none
+api      io    no  -     short    -     | fastapi sync  medium layer   sqlite background
+api      io    no  -     none     small | flask   sync  small  -       none   none
+api      io    no  -     short    small | flask   sync  small  -       none   none
+api      io    no  redis must     small | flask   sync  small  -       none   celery
+api      io    no  pg    none     large | fastapi sync  large  feature pg     none
+api      cpu   yes -     none     -     | fastapi sync  medium layer   sqlite none
+api      cpu   yes -     none     small | fastapi sync  small  -       none   none
+api      cpu   yes redis must     -     | fastapi sync  medium layer   sqlite celery
+api      cpu   yes pg    short    large | fastapi sync  large  feature pg     background
+api      mixed yes -     none     -     | fastapi async medium layer   sqlite none
+api      mixed no  -     must     -     | fastapi sync  medium layer   sqlite celery
+api      mixed no  -     none     small | flask   sync  small  -       none   none
+admin    io    yes -     none     -     | django  async medium feature sqlite none
+admin    io    yes -     short    -     | django  async medium feature sqlite none
+admin    io    no  -     none     -     | django  sync  medium feature sqlite none
+admin    io    no  both  must     -     | django  sync  medium feature pg     celery
+admin    io    yes redis schedule large | django  async large  feature sqlite celery
+admin    cpu   yes -     none     -     | django  sync  medium feature sqlite none
+admin    mixed no  pg    must     large | django  sync  large  feature pg     celery
+site     io    yes -     none     -     | django  sync  medium feature sqlite none
+site     io    yes -     must     -     | django  sync  medium feature sqlite celery
+site     io    yes -     short    -     | django  sync  medium feature sqlite none
+site     io    yes pg    none     large | django  sync  large  feature pg     none
+site     io    yes redis short    -     | django  sync  medium feature sqlite celery
+site     io    yes both  schedule large | django  sync  large  feature pg     celery
+ml       mixed yes -     none     -     | fastapi async medium layer   none   none
+ml       mixed yes -     short    -     | fastapi async medium layer   none   background
+ml       mixed yes -     must     -     | fastapi async medium layer   none   celery
+ml       mixed no  -     none     -     | fastapi sync  medium layer   none   none
+ml       cpu   yes -     none     -     | fastapi sync  medium layer   none   none
+ml       mixed yes redis short    -     | fastapi async medium layer   none   celery
+ml       mixed yes pg    none     large | fastapi async large  feature pg     none
+ml       io    yes -     none     small | fastapi async small  -       none   none
+ml       io    no  -     short    small | fastapi sync  small  -       none   background
+learning io    no  -     none     -     | flask   sync  small  -       none   none
+learning io    yes -     none     -     | flask   sync  small  -       none   none
+learning io    no  -     none     medium| flask   sync  medium layer   sqlite none
+learning io    no  pg    none     medium| flask   sync  medium layer   pg     none
+learning io    no  redis must     -     | flask   sync  small  -       none   celery
+script   io    yes -     none     -     | none    async small  -       none   none
+script   io    yes -     none     medium| none    async medium layer   none   none
+script   io    no  -     none     large | none    sync  large  feature none   none
+script   cpu   yes -     none     -     | none    sync  small  -       none   none
+script   cpu   no  -     none     medium| none    sync  medium layer   none   none
+script   mixed no  -     none     -     | none    sync  small  -       none   none
+script   io    yes redis must     -     | none    async small  -       none   none
+worker   io    yes -     must     -     | none    async medium layer   none   celery
+worker   io    no  -     must     -     | none    sync  medium layer   none   celery
+worker   cpu   yes -     must     large | none    sync  large  feature none   celery
+worker   mixed no  redis must     small | none    sync  small  -       none   celery
+worker   io    yes redis schedule -     | none    async medium layer   none   celery
 """
 CONTEXTS = [line for line in DECISIONS.splitlines() if line]
-EXPECTED = ("framework", "concurrency", "size", "worker", "database")
+EXPECTED = ("framework", "concurrency", "size", "layout", "database", "worker")
 
 
 @pytest.mark.parametrize("line", CONTEXTS)
 def test_what_is_recommended_follows_from_the_context(line: str) -> None:
-    written = line.replace("pg", "postgresql").split("|")
-    context, expected, sentences = (part.split() for part in written)
-    purpose, workload, team, infrastructure, size = context
+    context, expected = (part.split() for part in line.split("|"))
+    purpose, workload, team, infrastructure, background, size = context
+    runs = {"-": [], "pg": ["postgresql"], "both": ["redis", "postgresql"]}
     given = {
-        "purpose": purpose.replace("admin", "api"),
-        "needs_admin": purpose == "admin",
+        "purpose": purpose,
         "workload": workload,
-        "async_team": team == "knows",
-        "infrastructure": [] if infrastructure == "-" else infrastructure.split(","),
+        "async_team": team == "yes",
+        "infrastructure": runs.get(infrastructure, [infrastructure]),
+        "background": background,
         **({} if size == "-" else {"size": size}),
     }
     answers = settle(SHAPE, given)
 
-    assert [answers[name] for name in EXPECTED] == expected
-    assert sentences
+    found = [str(answers[name]).replace("postgresql", "pg") for name in EXPECTED]
+    # A small project has no layout.
+    pairs = zip(found, expected, strict=True)
+    assert [one for one, right in pairs if right != "-"] == [
+        right for right in expected if right != "-"
+    ]
 
 
 def test_the_table_has_no_default_for_all() -> None:
-    assert len(CONTEXTS) >= 40
+    assert len(CONTEXTS) >= 60
     columns = zip(*(line.split("|")[1].split() for line in CONTEXTS), strict=True)
     assert all(len(set(column)) > 1 for column in columns)
 
 
 def contexts() -> Iterator[dict[str, Any]]:
     """Yield every way to answer what comes before the framework."""
-    purposes = ("api", "admin", "site", "ml", "script", "worker")
-    for purpose, workload, knows, runs, size in itertools.product(
+    purposes = ("api", "admin", "site", "ml", "learning", "script", "worker")
+    for purpose, workload, knows, runs, work, size in itertools.product(
         purposes,
         ("io", "cpu", "mixed"),
         (True, False),
         ([], ["redis"], ["postgresql"]),
+        ("none", "short", "must", "schedule"),
         ("small", "medium"),
     ):
         if size == "medium" or purpose not in {"site", "admin"}:
             yield {
-                "purpose": purpose.replace("admin", "api"),
-                "needs_admin": purpose == "admin",
+                "purpose": purpose,
                 "workload": workload,
                 "async_team": knows,
                 "infrastructure": runs,
+                "background": work,
                 "size": size,
             }
 
@@ -171,7 +196,7 @@ def test_every_help_fits_a_terminal_and_says_what_is_recommended(
 ) -> None:
     for question, answers in itertools.chain(*dialogues):
         text = str(question.render(question.details["help"], answers))
-        assert max(map(len, text.splitlines())) <= 92, text
+        assert max(map(len, text.splitlines())) <= 79, text
         for name in [question.name, *answers.get("open_choices", [])]:
             if question.name in {"size", "framework", "own_choices"} and (
                 advice := answers.get(f"recommended_{name}")
@@ -181,10 +206,10 @@ def test_every_help_fits_a_terminal_and_says_what_is_recommended(
 
 PROMPTS = (
     "What are you building",
-    "Do you need an admin",
     "What will it spend most of its time on",
     "Is the team experienced with async",
-    "Which infrastructure do you have",
+    "What runs already",
+    "Which work is left to do after a response",
     "How large is the project",
     "Which framework do you prefer",
     "What do you want to choose yourself",

@@ -2,8 +2,9 @@
 
 A combination is one valid set of structural answers. The hidden question ``structural``
 lists the structural questions; their own ``when``, ``choices`` and validators decide
-which answers are valid. No question is named here, so a new framework or worker in
-``copier.yml`` is in the matrix at once.
+which answers are valid. The hidden question ``like`` names the values that bring the
+projects of another value: those are no combinations of their own. No question is named
+here, so a new framework or worker in ``copier.yml`` is in the matrix at once.
 """
 
 import itertools
@@ -15,6 +16,7 @@ from typing import Any
 from tools.questions import Question, load_questions
 
 STRUCTURAL = "structural"
+LIKE = "like"
 
 
 class SelectionError(ValueError):
@@ -58,14 +60,19 @@ def as_word(value: object) -> str:
 
 
 def _walk(
-    questions: Sequence[Question], axes: Iterable[str], answers: dict[str, Any]
+    questions: Sequence[Question],
+    axes: Iterable[str],
+    like: Mapping[str, Mapping[str, str]],
+    answers: dict[str, Any],
 ) -> Iterator[dict[str, str]]:
     """Yield the structural answers of each valid way through the questions."""
     for index, question in enumerate(questions):
         if question.name in axes and question.is_asked(answers):
             for value in question.valid_values(answers):
+                if value in like.get(question.name, ()):
+                    continue
                 known = {**answers, question.name: value}
-                for rest in _walk(questions[index + 1 :], axes, known):
+                for rest in _walk(questions[index + 1 :], axes, like, known):
                     yield {question.name: as_word(value), **rest}
             return
         answers = {**answers, question.name: question.default(answers)}
@@ -100,6 +107,7 @@ def find_combinations(
     if STRUCTURAL not in names:
         raise ValueError(f"{root / 'copier.yml'} has no question {STRUCTURAL!r}.")
     axes = questions[names.index(STRUCTURAL)].default({})
+    like = questions[names.index(LIKE)].default({}) if LIKE in names else {}
     if unknown := [name for name in axes if name not in names]:
         raise ValueError(f"{STRUCTURAL!r} names no question: {', '.join(unknown)}.")
     # Computed answers behind the last axis decide nothing; they are most of the work.
@@ -112,7 +120,7 @@ def find_combinations(
     ]
     return [
         Combination({name: found[name] for name in axes if name in found})
-        for found in _walk(relevant, axes, {})
+        for found in _walk(relevant, axes, like, {})
     ]
 
 

@@ -17,7 +17,7 @@ GROW = "uvx --from TEMPLATE patterns grow "
 CIRCUMSTANCES: tuple[Mapping[str, Any], ...] = (
     {},
     {"async_team": False, "infrastructure": ["redis", "postgresql"]},
-    {"needs_admin": True},
+    {"background": "must"},
     {"workload": "cpu"},
 )
 
