@@ -2,10 +2,14 @@
 
 import re
 
+import pytest
+
 from tools.combinations import find_combinations
-from tools.documents import COMBINATIONS, describe, with_dialogue
-from tools.questions import load_questions, settle
+from tools.dialogues import Moment, document, moments
+from tools.documents import COMBINATIONS, describe, with_dialogues
+from tools.questions import load_questions
 from tools.template import FAMILY_ROOT
+from tools.terminal import COLUMNS, LINES
 
 README = (FAMILY_ROOT / "README.md").read_text("utf-8")
 CHOOSING = (FAMILY_ROOT / "docs" / "choosing.md").read_text("utf-8")
@@ -16,26 +20,28 @@ def test_the_combinations_are_current() -> None:
     assert COMBINATIONS.read_text("utf-8") == describe(find_combinations(FAMILY_ROOT))
 
 
-def test_the_question_that_lists_libraries_is_current() -> None:
-    questions = load_questions(FAMILY_ROOT)
+@pytest.fixture(scope="module")
+def dialogues(tmp_path_factory: pytest.TempPathFactory) -> list[Moment]:
+    """Hold the dialogues of the document in a terminal."""
+    return [*moments(FAMILY_ROOT, tmp_path_factory.mktemp("dialogues"))]
 
-    assert with_dialogue(CHOOSING, "worker", questions) == CHOOSING
+
+def test_the_dialogues_are_what_is_asked(dialogues: list[Moment]) -> None:
+    """Where not: ``python -m tools.documents`` writes them."""
+    assert with_dialogues(CHOOSING, document(dialogues)) == CHOOSING
 
 
-def test_the_recorded_dialogue_is_what_is_asked() -> None:
-    questions = load_questions(FAMILY_ROOT)
-    answers = settle(questions, {})
-    shown = re.sub(r"\s+", " ", CHOOSING)
-    recorded = [
-        question
-        for question in questions
-        if question.is_put({**answers, "own_choices": ["worker"]})
-        and not question.name.startswith(("project", "description", "author"))
-    ]
-    assert len(recorded) == 9
-    for question in recorded:
-        text = str(question.render(question.details["help"], answers))
-        assert re.sub(r"\s+", " ", text).strip() in shown
+def test_no_line_of_a_dialogue_is_cut(dialogues: list[Moment]) -> None:
+    for moment in dialogues:
+        # What wraps or is cut fills its line.
+        assert max(map(len, moment.lines)) < COLUMNS, moment.title
+        start = max(
+            number for number, line in enumerate(moment.lines) if moment.prompt in line
+        )
+        shown = [line for line in moment.lines[start:] if line]
+        assert len(shown) <= LINES, shown
+        # The whole question is there, to its choices.
+        assert any(line.startswith((" »", "   (Y/n)")) for line in shown), shown
 
 
 def test_every_variant_is_in_the_table() -> None:

@@ -1,13 +1,9 @@
 """What is recommended and why, what is asked, and what is written down of it."""
 
 import itertools
-import os
-import pty
 import re
-import select
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from tools.combinations import find_combinations
 from tools.questions import Question, libraries_of, load_questions, settle
 from tools.records import Record, records, shape
 from tools.template import FAMILY_ROOT, copy_template, render
+from tools.terminal import ENTER, Terminal
 
 QUESTIONS = load_questions(FAMILY_ROOT)
 SHAPE = shape()
@@ -145,6 +142,9 @@ def contexts() -> Iterator[dict[str, Any]]:
         ("none", "short", "must", "schedule"),
         ("small", "medium"),
     ):
+        # What is left to do does not depend on what takes the time.
+        if work != "none" and (workload, knows) != ("io", True):
+            continue
         if size == "medium" or purpose not in {"site", "admin"}:
             yield {
                 "purpose": purpose,
@@ -201,7 +201,7 @@ def test_every_help_fits_a_terminal_and_says_what_is_recommended(
             if question.name in {"size", "framework", "own_choices"} and (
                 advice := answers.get(f"recommended_{name}")
             ):
-                assert advice["why"] in text
+                assert advice["why"] in " ".join(text.split())
 
 
 PROMPTS = (
@@ -225,50 +225,19 @@ def test_enter_through_all_questions_gives_the_default_project(tmp_path: Path) -
     """Thirteen times Enter on a terminal: eight beside the five names."""
     family = copy_template(FAMILY_ROOT, tmp_path / "family")
     by_hand = tmp_path / "by hand"
-    master, slave = pty.openpty()
-    with subprocess.Popen(
-        [COPIER, "copy", str(family), str(by_hand)],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env={
-            **os.environ,
-            "TERM": "xterm",
-            "COLUMNS": "100",
-            "PYTHONWARNINGS": "ignore",
-        },
-    ) as process:
-        os.close(slave)
-        seen = ""
+    command = [str(COPIER), "copy", str(family), str(by_hand)]
+    with Terminal(command, {"PYTHONWARNINGS": "ignore"}) as terminal:
         for prompt in PROMPTS:
-            seen = _read_until(master, prompt)
-            os.write(master, b"\r")
-        seen = _read_until(master, "See README.md for the rest")
-        assert process.wait(timeout=60) == 0
-    os.close(master)
+            terminal.wait_for(prompt)
+            terminal.press(ENTER)
+        seen = "\n".join(terminal.wait_for("See README.md for the rest"))
+        assert terminal.wait() == 0
 
     assert "Open gaps, most important first" in seen
     answers = yaml.safe_load((by_hand / ".copier-answers.yml").read_text("utf-8"))
     expected = render({}, tmp_path / "defaults")
     defaults = yaml.safe_load((expected / ".copier-answers.yml").read_text("utf-8"))
     assert {**answers, "_src_path": ""} == {**defaults, "_src_path": ""}
-
-
-def _read_until(terminal: int, text: str, seconds: float = 120) -> str:
-    seen = ""
-    deadline = time.monotonic() + seconds
-    while text not in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen):
-        left = deadline - time.monotonic()
-        assert left > 0, seen
-        if select.select([terminal], [], [], left)[0]:
-            seen += os.read(terminal, 65536).decode("utf-8", "replace")
-    # What is typed while a prompt is drawn gets lost: wait until it is quiet.
-    while select.select([terminal], [], [], 0.5)[0]:
-        try:
-            seen += os.read(terminal, 65536).decode("utf-8", "replace")
-        except OSError:  # the other side has ended
-            break
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda path: path.stem)

@@ -1,19 +1,22 @@
 """Write what documents say of the questions: ``python -m tools.documents``.
 
-That is docs/combinations.md, and in docs/choosing.md the last question of the dialogue,
-which lists the libraries of jobs. A test fails when they are not current.
+That is docs/combinations.md, and in docs/choosing.md the dialogues. A test fails when
+they are not current.
 """
 
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
+from tools import dialogues
 from tools.combinations import Combination, find_combinations, values_of
-from tools.questions import Question, load_questions, settle
 from tools.template import FAMILY_ROOT
 
 COMBINATIONS = FAMILY_ROOT / "docs" / "combinations.md"
 CHOOSING = FAMILY_ROOT / "docs" / "choosing.md"
-PROMPT = "\N{MICROPHONE}"
+# Where the dialogues are in it.
+BEFORE, AFTER = "as a terminal shows them:\n\n", "\n`copier copy --ask preset"
 HEAD = """\
 # What combines with what
 
@@ -62,36 +65,24 @@ def describe(combinations: Sequence[Combination]) -> str:
     return "\n".join(lines)
 
 
-def dialogue(name: str, questions: Sequence[Question]) -> str:
-    """Return a question as copier asks it of somebody who takes all recommendations.
+def with_dialogues(text: str, shown: str) -> str:
+    """Return a document with its dialogues as they are held now.
 
     Args:
-        name: The question's name.
-        questions: The questions of the family.
+        text: The document.
+        shown: The dialogues, as Markdown.
     """
-    answers = settle(questions, {})
-    question = next(one for one in questions if one.name == name)
-    lines = [f"{PROMPT} {question.render(question.details['help'], answers)}"]
-    lines.append("   (Use arrow keys)")
-    for label, choice in question.choices(answers).items():
-        value = choice["value"] if isinstance(choice, dict) else choice
-        lines.append(f" {'»' if value == answers[name] else ' '} {label}")
-    return "\n".join(lines)
-
-
-def with_dialogue(text: str, name: str, questions: Sequence[Question]) -> str:
-    """Return a document with the last question of its dialogue as it is asked now."""
-    start = text.rindex(PROMPT)
-    end = text.index("\n```", start)
-    return text[:start] + dialogue(name, questions) + text[end:]
+    start = text.index(BEFORE) + len(BEFORE)
+    return text[:start] + shown + text[text.index(AFTER, start) :]
 
 
 def main() -> None:
     """Write the documents."""
     COMBINATIONS.write_text(describe(find_combinations(FAMILY_ROOT)), "utf-8")
-    questions = load_questions(FAMILY_ROOT)
+    with tempfile.TemporaryDirectory(prefix="patterns-") as scratch:
+        shown = [*dialogues.moments(FAMILY_ROOT, Path(scratch))]
     text = CHOOSING.read_text("utf-8")
-    CHOOSING.write_text(with_dialogue(text, "worker", questions), "utf-8")
+    CHOOSING.write_text(with_dialogues(text, dialogues.document(shown)), "utf-8")
 
 
 if __name__ == "__main__":
