@@ -431,3 +431,46 @@ def test_a_command_of_the_record_changes_the_project(tmp_path: Path) -> None:
     assert "## 8. Data: PostgreSQL" in record
     assert "The recommendation was SQLite" in record
     assert "SQLite allows" not in record
+
+
+@pytest.mark.parametrize(
+    ("answers", "command"),
+    [
+        (
+            {"framework": "fastapi"},
+            "cp .env.example .env  # and set DATABASE_URL and BR",
+        ),
+        ({"framework": "flask"}, "cp .env.example .env  # and set DATABASE_URL and BR"),
+        (
+            {"purpose": "admin"},
+            "cp .env.example .env  # and set DATABASE_URL and BROKER_",
+        ),
+        (
+            {"purpose": "site"},
+            "cp .env.example .env  # and set DATABASE_URL and BROKER_",
+        ),
+        ({"purpose": "worker"}, "cp .env.example .env  # and set BROKER_URL there"),
+        ({"size": "small"}, "export BROKER_URL=redis://127.0.0.1:6379/0"),
+    ],
+)
+def test_what_runs_already_is_used(
+    tmp_path: Path, answers: Mapping[str, Any], command: str
+) -> None:
+    runs = {"infrastructure": ["redis", "postgresql"], "background": "must"}
+    project = render({**answers, **runs}, tmp_path / "project")
+
+    readme = (project / "README.md").read_text("utf-8")
+    start = readme.partition("## Start")[2].partition("\n## ")[0]
+    assert command in start
+    assert "docker" not in start
+    if "DATABASE_URL" in command:
+        assert "createdb --host 127.0.0.1 my_service\n" in start
+        example = (project / ".env.example").read_text("utf-8")
+        assert (
+            "DATABASE_URL=postgresql://USER:PASSWORD@127.0.0.1:5432/my_serv" in example
+        )
+    if (project / "compose.yaml").exists():
+        compose = yaml.safe_load((project / "compose.yaml").read_text("utf-8"))
+        # A port that is published would collide with the server's.
+        for name in ("postgresql", "redis"):
+            assert "ports" not in compose["services"].get(name, {})
