@@ -10,6 +10,7 @@ import copier
 import pytest
 import yaml
 
+from python_patterns.questions import load_config, load_questions, settle
 from tools.combinations import (
     Combination,
     SelectionError,
@@ -19,7 +20,6 @@ from tools.combinations import (
     select,
 )
 from tools.memoising_renderer import MemoisingRenderer
-from tools.questions import load_config, load_questions, settle
 from tools.template import FAMILY_ROOT, copy_template, render
 
 CONFIG = load_config(FAMILY_ROOT)

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from python_patterns.questions import load_questions
 from tools.combinations import find_combinations
 from tools.dialogues import Moment, document, moments
 from tools.documents import COMBINATIONS, describe, with_dialogues
-from tools.questions import load_questions
 from tools.template import FAMILY_ROOT
 from tools.terminal import COLUMNS, LINES
 

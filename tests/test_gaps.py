@@ -13,7 +13,7 @@ import yaml
 from python_patterns import cli
 from python_patterns.answers import read_answers
 from python_patterns.gaps import Gap, find_gaps
-from tools.questions import load_questions, settle
+from python_patterns.questions import load_questions, settle
 from tools.template import FAMILY_ROOT, family_template, render
 
 QUESTIONS = load_questions(FAMILY_ROOT)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from python_patterns.questions import Question, libraries_of, load_questions, settle
 from repositories import commit
 from tools.combinations import find_combinations
-from tools.questions import Question, libraries_of, load_questions, settle
 from tools.records import Record, records, shape
 from tools.template import FAMILY_ROOT, copy_template, render
 from tools.terminal import ENTER, Terminal

@@ -16,8 +16,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from python_patterns.questions import load_config, load_questions, settle
 from tools.memoising_renderer import renderer_of
-from tools.questions import load_config, load_questions, settle
 from tools.template import FAMILY_ROOT, family_template, render
 
 CONFIG = load_config(FAMILY_ROOT)

@@ -7,9 +7,9 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from python_patterns.questions import libraries_of, load_config
 from tools.combinations import Combination, find_combinations
 from tools.memoising_renderer import MemoisingRenderer
-from tools.questions import libraries_of, load_config
 from tools.template import FAMILY_ROOT
 
 CONFIG = load_config(FAMILY_ROOT)

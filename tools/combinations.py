@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tools.questions import Question, load_questions
+from python_patterns.questions import Question, load_questions
 
 STRUCTURAL = "structural"
 LIKE = "like"

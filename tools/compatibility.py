@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 
 from python_patterns.answers import RENAMED
+from python_patterns.questions import load_config
 from tools.combinations import Combination, find_combinations
-from tools.questions import load_config
 from tools.template import render
 
 # Sets of answers whose defaults are compared.

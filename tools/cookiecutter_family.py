@@ -30,8 +30,8 @@ from rich.console import Console
 
 from python_patterns import git
 from python_patterns.git import GitError
+from python_patterns.questions import load_config
 from tools.combinations import SelectionError, find_combinations, select
-from tools.questions import load_config
 from tools.template import FAMILY_ROOT, TEMPLATE_PARTS, check_out, render
 
 OUTPUT = FAMILY_ROOT / "dist" / "cookiecutter"

@@ -33,8 +33,8 @@ import trustme
 from rich.console import Console
 from rich.table import Table
 
+from python_patterns.questions import libraries_of
 from tools import live, servers
-from tools.questions import libraries_of
 from tools.template import FAMILY_ROOT, render
 
 ANSWERS = {

@@ -36,7 +36,9 @@ START_SECONDS = 60
 STOP_SECONDS = 60
 
 # Lines of the README that install tools and servers: here they are there already.
-PROVIDED = re.compile(r"uv sync|python -m venv|pip install|docker |export |createdb |cp ")
+PROVIDED = re.compile(
+    r"uv sync|python -m venv|pip install|docker |export |createdb |cp "
+)
 # What servers do in development only.
 DEVELOPMENT = {"--reload", "--debug"}
 SETTING = re.compile(r"^# ([A-Z_]+)=(.*)$", re.MULTILINE)

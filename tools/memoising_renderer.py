@@ -27,7 +27,7 @@ from typing import Any, cast
 from jinja2.runtime import Context
 from jinja2.utils import missing
 
-from tools.questions import Question, load_config, load_questions, settle
+from python_patterns.questions import Question, load_config, load_questions, settle
 from tools.template import seconds_of
 
 SUFFIX = ".jinja"

@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from python_patterns.questions import Question, load_questions
 from tools.combinations import Combination, find_combinations
 from tools.memoising_renderer import MemoisingRenderer
-from tools.questions import Question, load_questions
 from tools.template import FAMILY_ROOT
 
 GROW = "uvx --from TEMPLATE patterns grow "

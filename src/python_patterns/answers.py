@@ -48,6 +48,31 @@ def read_answers(directory: Path) -> dict[str, Any]:
     return answers
 
 
+def clone_address(source: str) -> str:
+    """Return the address that git clones a template from.
+
+    Args:
+        source: The template, as copier takes it.
+    """
+    for short, host in (("gh:", "github.com"), ("gl:", "gitlab.com")):
+        if source.startswith(short):
+            return f"https://{host}/{source.removeprefix(short)}"
+    return source.removeprefix("git+")
+
+
+def with_address(text: str, source: str) -> str:
+    """Return a text with commands that name the template by its address.
+
+    Args:
+        text: What the template wrote, which does not know its address.
+        source: The template, as copier takes it.
+    """
+    url = clone_address(source)
+    source = f"git+{url}" if url.startswith(("https://", "ssh://")) else source
+    explained = " (replace TEMPLATE with the address of the template)"
+    return text.replace(explained, "").replace("TEMPLATE", source)
+
+
 def one_line(error: object) -> str:
     """Return the message of an error without its line breaks."""
     return " ".join(str(error).split())

@@ -1,12 +1,14 @@
-"""``patterns grow``, ``update`` and ``gaps``, for those who own a generated project."""
+"""``patterns new``, ``grow``, ``update`` and ``gaps``, for those who own a project."""
 
 import argparse
+import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from python_patterns.answers import read_answers
+from python_patterns.answers import read_answers, with_address
 from python_patterns.grow.report import (
     UNDO,
     Grown,
@@ -17,14 +19,43 @@ from python_patterns.grow.report import (
 
 REFUSED = 2
 INTERRUPTED = 130
+BACK_NAME = "Shift-Tab"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="patterns",
-        description="Change a project's answers or version, or list its open gaps.",
+        description="Start a project, change its answers or version, list its gaps.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    new = commands.add_parser(
+        "new",
+        help="start a project",
+        description="Ask what to build, recommend a shape, and write the project."
+        f" {BACK_NAME} goes back to the question before.",
+    )
+    new.add_argument(
+        "directory", nargs="?", type=Path, help="an empty one, or none yet"
+    )
+    new.add_argument(
+        "--data",
+        metavar="ANSWER=VALUE",
+        action="append",
+        default=[],
+        help="an answer, which is not asked then; can be repeated",
+    )
+    new.add_argument("--data-file", metavar="FILE", type=Path, help="answers as YAML")
+    new.add_argument(
+        "--defaults", action="store_true", help="ask nothing: take what is recommended"
+    )
+    new.add_argument("--source", help="the template: a directory, or a repository")
+    new.add_argument("--ref", help="tag, branch or commit of the template")
+    new.add_argument(
+        "--explain",
+        action="store_true",
+        help="print what is recommended for these answers, and why; write nothing",
+    )
+    new.add_argument("--json", action="store_true", help="explain as JSON")
     every = argparse.ArgumentParser(add_help=False)
     every.add_argument(
         "--project", type=Path, default=Path(), help="directory of the project"
@@ -112,6 +143,47 @@ def _grow(options: argparse.Namespace, scratch: Path) -> int:
     return 1 if grown.look else 0
 
 
+def wrapped(text: str) -> str:
+    """Return a text whose sentences fit the terminal; commands stay as they are."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    lines = []
+    for line in text.splitlines():
+        is_command = line.startswith("  ")
+        lines += [line] if is_command or not line else textwrap.wrap(line, width - 1)
+    return "\n".join(lines)
+
+
+def _new(options: argparse.Namespace, scratch: Path) -> int:
+    from python_patterns import new  # noqa: PLC0415 - as above
+
+    source = options.source or new.own_source()
+    if not source:
+        raise RefusedError(
+            "this command does not know its template: name it by --source"
+        )
+    if not options.directory and not options.explain:
+        raise RefusedError("name the directory of the project: patterns new DIRECTORY")
+    order = new.Order(
+        destination=(options.directory or Path("project")).absolute(),
+        source=source,
+        version=options.ref,
+        given=new.read_given(options.data, options.data_file),
+        asks=not (options.defaults or options.explain),
+    )
+    if order.asks and not sys.stdin.isatty():
+        raise RefusedError("questions need a terminal: give --defaults to ask none")
+    with new.prepared(order, scratch) as ready:
+        if options.explain:
+            print(new.explained(ready.answers, is_json=options.json))
+            return 0
+        if order.asks:
+            print(f"\n{new.summary(ready)}\n")
+            if not new.is_confirmed(ready):
+                raise KeyboardInterrupt
+        print(wrapped(with_address(ready.write(), source)))
+    return 0
+
+
 def _gaps(options: argparse.Namespace, scratch: Path) -> int:
     from python_patterns.gaps import find_gaps  # noqa: PLC0415 - as above
     from python_patterns.grow.project import render  # noqa: PLC0415
@@ -124,7 +196,8 @@ def _gaps(options: argparse.Namespace, scratch: Path) -> int:
             "the project's version of the template knows no gaps yet: update it first"
         )
     found = find_gaps(directory, template.values["gap_rules"], options.accept)
-    print("\n\n".join(map(str, found)) or template.values["no_gap"])
+    text = "\n\n".join(map(str, found)) or template.values["no_gap"]
+    print(with_address(text, answers["_src_path"]))
     return 1 if found else 0
 
 
@@ -136,9 +209,10 @@ def main(words: Sequence[str] | None = None) -> int:
         open, 2 where nothing was done, and 130 after Ctrl-C.
     """
     options = _parser().parse_args(words)
-    run, unchanged = (
-        (_gaps, "") if options.command == "gaps" else (_grow, "; nothing was changed")
-    )
+    run, unchanged = {
+        "gaps": (_gaps, ""),
+        "new": (_new, "; nothing was written"),
+    }.get(options.command, (_grow, "; nothing was changed"))
     try:
         with tempfile.TemporaryDirectory(prefix="patterns-") as scratch:
             return run(options, Path(scratch).resolve())

@@ -1,24 +1,33 @@
 """Render projects with copier, in this process.
 
 Everything that is rendered by copier is rendered here: what ``patterns`` merges, and
-the projects of the maintainers' tools and tests. Two things make copier slow when it
+the projects of the maintainers' tools and tests. Three things make copier slow when it
 renders more than once: Jinja compiles the same templates each time, and PyYAML parses
-in Python. So compiled templates are cached, and PyYAML uses its C parser. The bytes are
-the same.
+in Python. So compiled templates are cached, in memory and for the next command in the
+user's cache directory, and PyYAML uses its C parser. And copier asks git about the mode
+of each file, for repositories that ignore modes: nothing that is rendered here is in an
+index yet. The bytes are the same.
 
 Copier changes the working directory: render in processes, never in threads.
 """
 
+import hashlib
+import marshal
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import CodeType
 from typing import Any
 
 import copier
 import jinja2
 import yaml
+from copier import _main as copier_main
 
 from python_patterns.answers import read_answers
 
@@ -44,8 +53,56 @@ SYNTAX_SETTINGS = (
     "is_async",
 )
 
+# A cache on disk that has grown beyond this many bytes begins anew.
+LARGEST = 30_000_000
+
 _compile = jinja2.Environment.compile
 _compiled: dict[tuple[object, ...], Any] = {}
+
+
+def cache_directory() -> Path:
+    """Return the directory for what can be made again, as the XDG rules say."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "python-patterns"
+
+
+class _Kept:
+    """Compiled templates of earlier commands, in one file."""
+
+    def __init__(self) -> None:
+        self.codes: dict[bytes, CodeType] | None = None
+        self.is_changed = False
+
+    @property
+    def path(self) -> Path:
+        # Code is of one version of Python and of Jinja.
+        versions = f"{sys.implementation.cache_tag}-jinja-{jinja2.__version__}"
+        return cache_directory() / f"templates-{versions}.marshal"
+
+    def load(self) -> dict[bytes, CodeType]:
+        if self.codes is None:
+            try:
+                content = self.path.read_bytes()
+                found = marshal.loads(content) if len(content) < LARGEST else {}  # noqa: S302
+                self.codes = found if isinstance(found, dict) else {}
+            except (OSError, ValueError, EOFError, TypeError, RuntimeError):
+                self.codes = {}
+        return self.codes
+
+    def save(self) -> None:
+        """Keep what was compiled; where that is not possible, it is compiled again."""
+        if not self.is_changed:
+            return
+        self.is_changed = False
+        with suppress(OSError, RuntimeError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Written aside: another command may read or write it now.
+            with NamedTemporaryFile(dir=self.path.parent, delete=False) as file:
+                marshal.dump(self.codes, file)
+            Path(file.name).replace(self.path)
+
+
+_kept = _Kept()
 
 
 def _remembering_compile(
@@ -56,22 +113,30 @@ def _remembering_compile(
     **options: Any,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
     """Compile as ``jinja2.Environment.compile`` does, each source once."""
+    # A template is known by its name: a clone lies in another directory each time.
+    filename = name or filename
     key = (
         source,
         name,
         filename,
         *sorted(options.items()),
-        type(environment),
+        f"{type(environment).__module__}.{type(environment).__qualname__}",
         *sorted(environment.extensions),
         *(getattr(environment, setting) for setting in SYNTAX_SETTINGS),
     )
     if not isinstance(source, str):  # a parsed tree
         return _compile(environment, source, name, filename, **options)
-    if key in _compiled:
-        # Extensions set their state here: copier's yield tag forgets the last one.
-        environment.preprocess(source, name, filename)
-    else:
-        _compiled[key] = _compile(environment, source, name, filename, **options)
+    if key not in _compiled:
+        digest = hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).digest()
+        kept = _kept.load()
+        if digest not in kept:
+            kept[digest] = _compile(environment, source, name, filename, **options)
+            _kept.is_changed = True
+            _compiled[key] = kept[digest]
+            return _compiled[key]
+        _compiled[key] = kept[digest]
+    # Extensions set their state here: copier's yield tag forgets the last one.
+    environment.preprocess(source, name, filename)
     return _compiled[key]
 
 
@@ -79,12 +144,16 @@ def _remembering_compile(
 def fast_libraries() -> Iterator[None]:
     """Have Jinja cache what it compiled, and PyYAML parse in C where it can."""
     plain = yaml.SafeLoader
+    asks_git = getattr(copier_main, "is_git_available", None)
+    copier_main.is_git_available = lambda: False  # type: ignore[attr-defined]
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", plain)  # type: ignore[misc]
     jinja2.Environment.compile = _remembering_compile  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
         jinja2.Environment.compile = _compile  # type: ignore[method-assign]
+        copier_main.is_git_available = asks_git  # type: ignore[attr-defined, assignment]
+        _kept.save()
         yaml.SafeLoader = plain  # type: ignore[misc]
 
 

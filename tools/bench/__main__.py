@@ -30,8 +30,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from python_patterns.questions import libraries_of, load_config
 from tools import crash, live, servers
-from tools.questions import libraries_of, load_config
 from tools.template import FAMILY_ROOT, copy_template, render
 
 BASELINES = Path(__file__).with_name("baselines")

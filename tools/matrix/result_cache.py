@@ -22,7 +22,11 @@ JUDGES = (
 )
 # Those that decide what a project is, and what the first stage says of its files.
 RENDERERS = (
-    *("python_patterns.render", "tools.questions", "tools.memoising_renderer"),
+    *(
+        "python_patterns.render",
+        "python_patterns.questions",
+        "tools.memoising_renderer",
+    ),
     *("tools.template", "tools.matrix.lint"),
 )
 

@@ -19,13 +19,13 @@ from jinja2.sandbox import SandboxedEnvironment
 FALSE_WORDS = {"", "n", "no", "f", "false", "off", "~", "null", "none", "0"}
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
     """A YAML loader that knows the tag ``!include`` as copier does."""
 
     root: Path
 
     def include(self, node: yaml.Node) -> list[Any]:
-        pattern = str(self.construct_scalar(node))  # type: ignore[arg-type]
+        pattern = str(self.construct_scalar(node))
         return [
             document
             for path in sorted(self.root.glob(pattern))
