@@ -85,7 +85,7 @@ OF_A_MAPPER = re.compile(
     r"""
     (^|/)
     ((database|engine|settings|main|worker|conftest|factories|seed|test_migrations
-      |test_database|test_users_service|models|repository|test_worker)\.py
+      |test_database|test_settings|test_users_service|models|repository|test_worker)\.py
     | (models|repositories)/\w+\.py
     | (users/jobs|jobs/users)\.py
     | migrations/.+

@@ -227,7 +227,7 @@ MUTANTS = (
         OWN_TESTS,
         SQLALCHEMY,
         "template/{{ frameworks.fastapi }}/{{ paths.handlers }}.py.jinja",
-        "    app.add_exception_handler(AppError, on_app_error)\n",
+        "    app.exception_handler(AppError)(on_app_error)\n",
         "",
     ),
     Mutant(
