@@ -28,7 +28,8 @@ VARIANTS = sorted((FAMILY_ROOT / "variants").glob("*.yml"))
 # recommended: framework, concurrency, size, layout, database, worker. As A2 to A6 of
 # the requirements say: API → FastAPI; site, admin → Django; simple, learning → Flask;
 # model → FastAPI; background work → Celery; waiting → async; computing, a team that
-# does not know it → sync; BackgroundTasks only for what may get lost.
+# does not know it → sync; a script → sync, for async saves it memory but no time (its
+# README has the measurement); BackgroundTasks only for what may get lost.
 DECISIONS = """
 api      io    yes -     none     -     | fastapi async medium layer   sqlite none
 api      io    yes -     short    -     | fastapi async medium layer   sqlite background
@@ -85,13 +86,13 @@ learning io    yes -     none     -     | flask   sync  small  -       none   no
 learning io    no  -     none     medium| flask   sync  medium layer   sqlite none
 learning io    no  pg    none     medium| flask   sync  medium layer   pg     none
 learning io    no  redis must     -     | flask   sync  small  -       none   celery
-script   io    yes -     none     -     | none    async small  -       none   none
-script   io    yes -     none     medium| none    async medium layer   none   none
+script   io    yes -     none     -     | none    sync  small  -       none   none
+script   io    yes -     none     medium| none    sync  medium layer   none   none
 script   io    no  -     none     large | none    sync  large  feature none   none
 script   cpu   yes -     none     -     | none    sync  small  -       none   none
 script   cpu   no  -     none     medium| none    sync  medium layer   none   none
 script   mixed no  -     none     -     | none    sync  small  -       none   none
-script   io    yes redis must     -     | none    async small  -       none   none
+script   io    yes redis must     -     | none    sync  small  -       none   none
 worker   io    yes -     must     -     | none    async medium layer   none   celery
 worker   io    no  -     must     -     | none    sync  medium layer   none   celery
 worker   cpu   yes -     must     large | none    sync  large  feature none   celery

@@ -54,6 +54,7 @@ def files(project: Path) -> dict[str, bytes]:
         ({"framework": "flask"}, {"concurrency": "sync", "database": "sqlite"}),
         ({"purpose": "script"}, {"framework": "none", "work": "waiting"}),
         ({"purpose": "script", "infrastructure": ["redis"]}, {"worker": "none"}),
+        ({"purpose": "script", "workload": "io"}, {"concurrency": "sync"}),
         ({"purpose": "script", "workload": "cpu"}, {"work": "computing"}),
         ({"purpose": "worker"}, {"framework": "none", "worker": "celery"}),
     ],
