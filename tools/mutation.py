@@ -18,7 +18,7 @@ from rich.table import Table
 
 from tools.combinations import Combination, find_combinations, select
 from tools.matrix.report import BUILD, OWN_TESTS, RENDER, STAGES, TYPES, Display
-from tools.matrix.run import DEFAULT_CACHE, Options, Project, run
+from tools.matrix.run import DEFAULT_CACHE, JOBS, Options, Project, run
 from tools.template import FAMILY_ROOT, copy_template
 
 FASTAPI = ("framework=fastapi", "purpose=api", "size=medium", "concurrency=async")
@@ -26,6 +26,7 @@ SHOP = ("database=sqlite", "layout=layer", "worker=none")
 SQLALCHEMY = (*FASTAPI, *SHOP, "orm=sqlalchemy")
 TORTOISE = (*FASTAPI, *SHOP, "orm=tortoise")
 FLASK = ("framework=flask", "size=medium", *SHOP)
+FLASK_QUEUED = ("framework=flask", "size=medium", "database=sqlite", "worker=celery")
 SMALL_FLASK = ("framework=flask", "size=small", "worker=none")
 DJANGO = ("framework=django", "purpose=api", "size=medium", "concurrency=sync", *SHOP)
 DJANGO_QUEUED = ("framework=django", "purpose=api", "size=medium", "concurrency=sync")
@@ -35,6 +36,13 @@ QUEUED = ("size=medium", "layout=layer", "concurrency=sync")
 WORKER = ("purpose=worker", *QUEUED)
 
 USERS = "template/{{ features.users }}"
+CHECKS = "template/{{ features.checks }}/{{ paths.checks_service }}.py.jinja"
+CLIENT = (
+    "            follow_redirects=True,\n"
+    "        )\n"
+    "        self.seconds = seconds\n"
+    "        self."
+)
 DEPENDENCIES = "computed/dependencies.jinja"
 
 
@@ -94,7 +102,7 @@ MUTANTS = (
         "a blocking client in async code",
         RENDER,
         (*FASTAPI, "database=none", "layout=layer", "worker=none"),
-        "template/{{ features.checks }}/{{ paths.checks_service }}.py.jinja",
+        CHECKS,
         "import time\n",
         "import time\nimport requests as requests\n",
     ),
@@ -359,6 +367,22 @@ MUTANTS = (
         '@app.task(name="users.count_welcomed")',
     ),
     Mutant(
+        "a job that swallows its exception (Flask)",
+        OWN_TESTS,
+        FLASK_QUEUED,
+        "includes/workers/celery/users.jinja",
+        "    return {{ 'asyncio.run(_with_sessions(work))' if await_"
+        " else '_with_sessions(work)' }}\n\n\n"
+        '@app.task(name="users.count_welcomed")',
+        "    try:\n"
+        "        return {{ 'asyncio.run(_with_sessions(work))' if await_"
+        " else '_with_sessions(work)' }}\n"
+        "    except Exception:\n"
+        '        logger.exception("not welcomed")\n'
+        "        return False\n\n\n"
+        '@app.task(name="users.count_welcomed")',
+    ),
+    Mutant(
         "a job that swallows its exception (Django)",
         OWN_TESTS,
         (*DJANGO_QUEUED, "worker=celery"),
@@ -581,6 +605,115 @@ MUTANTS = (
         'headers["Allow"] = allowed_methods(request)',
         'headers.pop("Allow", allowed_methods(request))',
     ),
+    Mutant(
+        "a status 405 without its header (Flask)",
+        OWN_TESTS,
+        FLASK,
+        "template/{{ frameworks.flask }}/{{ paths.handlers }}.py.jinja",
+        'if header[0] != "Content-Type"]',
+        'if header[0] not in {"Content-Type", "Allow"}]',
+    ),
+    Mutant(
+        "every SQL error called an outage (FastAPI)",
+        OWN_TESTS,
+        SQLALCHEMY,
+        "template/{{ orms.sqlalchemy }}/{{ paths.database }}.py.jinja",
+        "if not is_unavailable(error):",
+        "if not (is_unavailable(error) or error):",
+    ),
+    Mutant(
+        "every SQL error called an outage (Flask)",
+        OWN_TESTS,
+        FLASK,
+        "template/{{ orms.sqlalchemy }}/{{ paths.database }}.py.jinja",
+        "if not is_unavailable(error):",
+        "if not (is_unavailable(error) or error):",
+    ),
+    Mutant(
+        "every SQL error called an outage (Tortoise)",
+        OWN_TESTS,
+        TORTOISE,
+        "template/{{ orms.tortoise }}/{{ paths.database }}.py.jinja",
+        "if not is_unavailable(error):",
+        "if not (is_unavailable(error) or error):",
+    ),
+    Mutant(
+        "a total that ignores filters (Tortoise)",
+        OWN_TESTS,
+        TORTOISE,
+        "template/{{ orms.tortoise }}/{{ paths.products_repository }}.py.jinja",
+        "await wanted.count()",
+        "await Product.all().using_db(self.session).count()",
+    ),
+    Mutant(
+        "a list without a tie-breaker (Tortoise)",
+        OWN_TESTS,
+        (*FASTAPI, "database=postgresql", "orm=tortoise", "worker=none"),
+        "template/{{ orms.tortoise }}/{{ paths.products_repository }}.py.jinja",
+        ".order_by(query.sort, tiebreaker)",
+        ".order_by(query.sort or tiebreaker)",
+    ),
+    Mutant(
+        "a rule of passwords that is dropped (FastAPI)",
+        OWN_TESTS,
+        SQLALCHEMY,
+        USERS + "/{{ paths.users_schemas }}.py.jinja",
+        "password: str = Field(min_length=8, max_length=128)",
+        "password: str = Field(max_length=128)",
+    ),
+    Mutant(
+        "a rule of passwords that is dropped (Flask)",
+        OWN_TESTS,
+        FLASK,
+        USERS + "/{{ paths.users_schemas }}.py.jinja",
+        "password: str = Field(min_length=8, max_length=128)",
+        "password: str = Field(max_length=128)",
+    ),
+    Mutant(
+        "a job that is not idempotent (Flask)",
+        OWN_TESTS,
+        FLASK_QUEUED,
+        USERS + "/{{ paths.users_service }}.py.jinja",
+        "    if user.welcomed_at is not None:\n        return False\n",
+        "",
+    ),
+    Mutant(
+        "symbolic links called duplicates (script)",
+        OWN_TESTS,
+        SCRIPT,
+        "template/{{ features.duplicates }}/{{ paths.duplicates_service }}.py.jinja",
+        "path.lstat()",
+        "path.stat()",
+    ),
+    *(
+        Mutant(
+            f"redirects that are not followed ({name})",
+            OWN_TESTS,
+            combination,
+            CHECKS,
+            client,
+            client.replace("True", "False"),
+        )
+        for name, combination, client in (
+            (
+                "FastAPI",
+                (*FASTAPI, "database=none", "layout=layer", "worker=none"),
+                CLIENT + "places",
+            ),
+            ("Flask", SMALL_FLASK, CLIENT + "concurrency"),
+            (
+                "Django",
+                ("framework=django", "size=small", "concurrency=sync"),
+                CLIENT + "concurrency",
+            ),
+            (
+                "script",
+                ("purpose=script", "size=small", "concurrency=sync", "work=waiting"),
+                CLIENT + "concurrency",
+            ),
+            ("worker", (*WORKER, "worker=rq"), CLIENT + "concurrency"),
+        )
+    ),
     # --- Stage 4: the wheel ---
     Mutant(
         "a wheel without the application",
@@ -633,6 +766,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("words", nargs="*", help="only faults whose names have these")
+    parser.add_argument("--jobs", type=int, default=JOBS)
     options = parser.parse_args(words)
     mutants = [
         mutant
@@ -647,7 +781,7 @@ def main(words: Sequence[str] | None = None) -> int:
         projects = [mutated(mutant, combinations, scratch) for mutant in mutants]
         report = run(
             projects,
-            Options(DEFAULT_CACHE / "mutants", scratch),
+            Options(DEFAULT_CACHE / "mutants", scratch, jobs=options.jobs),
             Display(Console(quiet=True)),
         )
     table = Table("fault", "combination", "expected", "caught by")
