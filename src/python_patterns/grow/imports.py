@@ -2,31 +2,150 @@
 
 What is rewritten: ``import`` statements wherever they stand, relative ones too; names
 that such an import bound; and dotted names in strings, such as what ``mock.patch``
-takes, Django's settings and names of tasks. Everything else stays to the byte.
+takes, Django's settings and names of tasks. Only these characters are replaced, where
+they stand: everything else stays to the byte.
 """
 
 import ast
+import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import tokenize
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-import libcst as cst
-from libcst.helpers import get_full_name_for_node
+from typing import NamedTuple
 
 from python_patterns.grow.modules import Modules, lines_of, parse
 from python_patterns.imports import Imported, imported, top_imports
 
-
-def _dotted(name: str) -> cst.Attribute | cst.Name:
-    node = cst.parse_expression(name)
-    if not isinstance(node, cst.Attribute | cst.Name):
-        raise TypeError(name)
-    return node
+BOM = "\ufeff"
+# All between the two words of ``from a.b import c``.
+FROM = re.compile(r"from(?!\w)(?:[\s.\w]|\\\r?\n)*?(?<!\w)import(?!\w)")
 
 
-class _Rewriter(cst.CSTTransformer):
-    """Rewrites one module.
+class _Edit(NamedTuple):
+    """Characters to replace.
+
+    Attributes:
+        start: The first one.
+        end: The one after the last.
+        text: What to write in their place.
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+class _Places:
+    """Where the nodes of a syntax tree stand in a text, in characters."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        starts = [found.end() for found in re.finditer(r"\r\n|\r|\n", text)]
+        self._starts = [0, *starts]
+
+    def _at(self, line: int, column: int) -> int:
+        start = self._starts[line - 1]
+        end = self._starts[line] if line < len(self._starts) else len(self.text)
+        whole = self.text[start:end]
+        # The parser counts bytes.
+        return start + (
+            column if whole.isascii() else len(whole.encode()[:column].decode())
+        )
+
+    def span(self, node: ast.stmt | ast.expr | ast.alias) -> tuple[int, int]:
+        """Return where a node starts and ends."""
+        last = node.end_lineno or node.lineno
+        return (
+            self._at(node.lineno, node.col_offset),
+            self._at(last, node.end_col_offset or 0),
+        )
+
+    def indentation(self, start: int, end: int) -> str | None:
+        """Return what stands before a statement; nothing if others share its lines."""
+        first = max(self.text.rfind(one, 0, start) for one in "\r\n") + 1
+        after = re.match(r"[ \t]*(?:#[^\r\n]*)?(?:[\r\n]|\Z)", self.text[end:])
+        before = self.text[first:start]
+        return before if after and not before.strip() else None
+
+    def comment(self, end: int) -> str:
+        """Return the comment behind a statement, with the spaces before it."""
+        found = re.match(r"[ \t]*#[^\r\n]*", self.text[end:])
+        return found[0] if found else ""
+
+
+def _dotted(node: ast.expr) -> str | None:
+    """Return the dotted name that an expression is, if it is one."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        inner = _dotted(node.value)
+        return inner and f"{inner}.{node.attr}"
+    return None
+
+
+def _import_as(module: str, name: str) -> str:
+    """Write the import of a module as a name."""
+    parent, _, last = module.rpartition(".")
+    if parent and last == name:
+        return f"from {parent} import {last}"
+    return f"import {module} as {name}"
+
+
+def _as(name: str, alias: str | None) -> str:
+    return f"{name} as {alias}" if alias else name
+
+
+@dataclass
+class _Comments:
+    """The comments inside of an import's parentheses.
+
+    Attributes:
+        header: Those behind the opening one.
+        above: Those on lines of their own, by the number of the name below.
+        behind: Those behind a name, by its number.
+    """
+
+    header: list[str]
+    above: dict[int, list[str]]
+    behind: dict[int, list[str]]
+
+    @classmethod
+    def inside(cls, statement: str) -> "_Comments":
+        """Read the comments of a statement.
+
+        Args:
+            statement: Its text.
+        """
+        found = cls([], {}, {})
+        names, is_inside, has_name, is_line_new = 0, False, False, False
+        for token in tokenize.generate_tokens(io.StringIO(statement).readline):
+            if token.string == "(":
+                is_inside, is_line_new = True, False
+            elif token.type == tokenize.NL:
+                is_line_new = True
+            elif token.type == tokenize.COMMENT and is_inside:
+                if is_line_new:
+                    found.above.setdefault(names + has_name, []).append(token.string)
+                elif names or has_name:
+                    at = names if has_name else names - 1
+                    found.behind.setdefault(at, []).append(token.string)
+                else:
+                    found.header.append(token.string)
+            elif token.string == "," and is_inside:
+                names, has_name, is_line_new = names + 1, False, False
+            elif token.type == tokenize.NAME and is_inside:
+                has_name, is_line_new = True, False
+        return found
+
+    def __bool__(self) -> bool:
+        """Return whether there are any."""
+        return bool(self.header or self.above or self.behind)
+
+
+class _Rewriter:
+    """Finds what to replace in one module.
 
     Attributes:
         modules: Where modules go.
@@ -37,133 +156,147 @@ class _Rewriter(cst.CSTTransformer):
     def __init__(
         self, modules: Modules, package: Sequence[str], *, has_moved: bool
     ) -> None:
-        super().__init__()
         self.modules = modules
         self.package = package
         self.has_moved = has_moved
-        self.bound: set[str] = set()
 
-    def visit_Import(self, _node: cst.Import) -> bool:
-        """Leave what is inside to ``leave_Import``: a name there is no use of it."""
-        return False
+    def rewrite(self, text: str, module: ast.Module) -> str:
+        """Rewrite a module's imports and what they bound.
 
-    def leave_Import(self, _old: cst.Import, node: cst.Import) -> cst.Import:
-        """Rewrite ``import a.b`` and ``import a.b as c``."""
-        names = []
+        Args:
+            text: The module.
+            module: Its syntax tree.
+        """
+        places = _Places(text)
+        edits: list[_Edit] = []
+        bound: set[str] = set()
+        nodes = list(ast.walk(module))
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                edits += self._import(places, node, bound)
+            elif isinstance(node, ast.ImportFrom):
+                edits += self._from(places, node)
+        if bound:
+            for node in nodes:
+                if isinstance(node, ast.Attribute) and _dotted(node) in bound:
+                    new = self.modules.moved[_dotted(node) or ""]
+                    edits.append(_Edit(*places.span(node), new))
+        return _edited(text, edits)
+
+    def _import(
+        self, places: _Places, node: ast.Import, bound: set[str]
+    ) -> Iterator[_Edit]:
+        """Rewrite ``import a.b``, ``import a.b as c`` and ``import a``."""
+        statements, edits, is_apart = [], [], False
         for alias in node.names:
-            name = get_full_name_for_node(alias.name) or ""
-            new = self.modules.moved.get(name)
+            new = self.modules.moved.get(alias.name)
+            start, end = places.span(alias)
             if new is None:
-                names.append(alias)
-                continue
-            if alias.asname is None:
-                self.bound.add(name)
-            names.append(alias.with_changes(name=_dotted(new)))
-        return node.with_changes(names=names)
+                statements.append(f"import {places.text[start:end]}")
+            elif alias.asname is None and "." not in alias.name:
+                # What it binds is one name, which stays what it is.
+                statements.append(_import_as(new, alias.name))
+                is_apart = True
+            else:
+                if alias.asname is None:
+                    bound.add(alias.name)
+                edits.append(_Edit(start, end, _as(new, alias.asname)))
+                statements.append(f"import {_as(new, alias.asname)}")
+        yield from [_together(places, node, statements)] if is_apart else edits
 
-    def visit_ImportFrom(self, _node: cst.ImportFrom) -> bool:
-        """Leave what is inside to ``leave_ImportFrom``."""
-        return False
+    def _source(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        start = self.package[: len(self.package) - node.level + 1]
+        return ".".join([*start, *filter(None, [node.module])])
 
-    def _source(self, node: cst.ImportFrom) -> str:
-        module = get_full_name_for_node(node.module) if node.module else ""
-        if not node.relative:
-            return module or ""
-        start = self.package[: len(self.package) - len(node.relative) + 1]
-        return ".".join([*start, *filter(None, [module])])
+    def _groups(
+        self, source: str, names: Iterable[ast.alias]
+    ) -> dict[str, list[tuple[int, str]]]:
+        """Sort what is imported from a module by where it is now."""
+        moved = self.modules.moved
+        groups: dict[str, list[tuple[int, str]]] = {}
+        for number, alias in enumerate(names):
+            whole = f"{source}.{alias.name}"
+            place, name = self.modules.module_for(source, alias.name), alias.name
+            if whole in self.modules.files:
+                parent, _, last = moved.get(whole, whole).rpartition(".")
+                if parent:
+                    place, name = parent, last
+            asname = alias.asname or (alias.name if name != alias.name else None)
+            groups.setdefault(place, []).append((number, _as(name, asname)))
+        return groups
 
-    def leave_ImportFrom(
-        self, _old: cst.ImportFrom, node: cst.ImportFrom
-    ) -> cst.ImportFrom | cst.FlattenSentinel[cst.ImportFrom]:
+    def _from(self, places: _Places, node: ast.ImportFrom) -> Iterator[_Edit]:
         """Rewrite ``from a.b import c``, where need be as several statements."""
         source = self._source(node)
         moved = self.modules.moved
-        if isinstance(node.names, cst.ImportStar):
-            new = moved.get(source)
-            if new is None and not (node.relative and self.has_moved):
-                return node
-            return node.with_changes(module=_dotted(new or source), relative=())
-        places: dict[str, list[cst.ImportAlias]] = {}
-        for alias in node.names:
-            name = get_full_name_for_node(alias.name) or ""
-            target = moved.get(f"{source}.{name}")
-            if f"{source}.{name}" in self.modules.files:
-                whole = target or f"{source}.{name}"
-                place, _, last = whole.rpartition(".")
-                if place:
-                    places.setdefault(place, []).append(_renamed(alias, name, last))
-                    continue
-            places.setdefault(self.modules.module_for(source, name), []).append(alias)
-        if list(places) == [source] and not (node.relative and self.has_moved):
-            kept = places[source]
-            if all(new is old for new, old in zip(kept, node.names, strict=True)):
-                return node
+        is_relative = bool(node.level) and self.has_moved
+        start, end = places.span(node)
+        header = FROM.match(places.text, start, end)
+        if header is None or source == "__future__":
+            return
+        if node.names[0].name == "*":
+            if source in moved or is_relative:
+                text = f"from {moved.get(source, source)} import"
+                yield _Edit(start, header.end(), text)
+            return
+        groups = self._groups(source, node.names)
+        if len(groups) == 1:
+            ((place, names),) = groups.items()
+            if place != source or is_relative:
+                yield _Edit(start, header.end(), f"from {place} import")
+            for alias, (_, name) in zip(node.names, names, strict=True):
+                if name != _as(alias.name, alias.asname):
+                    yield _Edit(*places.span(alias), name)
+            return
+        comments = _Comments.inside(places.text[start:end])
+        indentation = places.indentation(start, end) or ""
         statements = [
-            self._statement(node, place, aliases, alone=len(places) == 1)
-            for place, aliases in places.items()
+            _from_statement(place, names, comments, indentation)
+            for place, names in groups.items()
         ]
-        return statements[0] if len(places) == 1 else cst.FlattenSentinel(statements)
-
-    @staticmethod
-    def _statement(
-        node: cst.ImportFrom, place: str, aliases: list[cst.ImportAlias], *, alone: bool
-    ) -> cst.ImportFrom:
-        if alone:
-            spaces = cst.SimpleWhitespace(" ")
-            return node.with_changes(
-                module=_dotted(place),
-                relative=(),
-                names=aliases,
-                whitespace_after_from=spaces,
-                whitespace_before_import=spaces,
-            )
-        # Their commas may hold the line ends of parentheses that are gone.
-        names = [
-            alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in aliases
-        ]
-        return cst.ImportFrom(module=_dotted(place), names=names)
-
-    def leave_SimpleStatementLine(
-        self, old: cst.SimpleStatementLine, node: cst.SimpleStatementLine
-    ) -> cst.SimpleStatementLine | cst.FlattenSentinel[cst.SimpleStatementLine]:
-        """Write each of the statements that one became on a line of its own."""
-        if len(node.body) == len(old.body):
-            return node
-        lines = [cst.SimpleStatementLine([statement]) for statement in node.body]
-        lines[0] = lines[0].with_changes(leading_lines=node.leading_lines)
-        trailing = node.trailing_whitespace
-        lines[-1] = lines[-1].with_changes(trailing_whitespace=trailing)
-        return cst.FlattenSentinel(lines)
-
-    def visit_Attribute(self, node: cst.Attribute) -> bool:
-        """Look at ``a.b.c`` as a whole first."""
-        return self._bound_part(node) is None
-
-    def leave_Attribute(
-        self, old: cst.Attribute, node: cst.Attribute
-    ) -> cst.BaseExpression:
-        """Rewrite ``a.b.c`` where ``import a.b`` was rewritten."""
-        found = self._bound_part(old)
-        if found is None:
-            return node
-        new = self.modules.moved[found]
-        name = get_full_name_for_node(old) or ""
-        return _dotted(new + name.removeprefix(found))
-
-    def _bound_part(self, node: cst.Attribute) -> str | None:
-        if not self.bound:
-            return None
-        name = get_full_name_for_node(node) or ""
-        fitting = [one for one in self.bound if f"{name}.".startswith(f"{one}.")]
-        return max(fitting, key=len) if fitting and "(" not in name else None
+        yield _together(places, node, statements)
 
 
-def _renamed(alias: cst.ImportAlias, old: str, new: str) -> cst.ImportAlias:
-    """Import a module under its new name, and call it what the file calls it."""
-    if old == new:
-        return alias
-    asname = alias.asname or cst.AsName(name=cst.Name(old))
-    return alias.with_changes(name=cst.Name(new), asname=asname)
+def _from_statement(
+    place: str,
+    names: Sequence[tuple[int, str]],
+    comments: _Comments,
+    indentation: str,
+) -> str:
+    """Write some of the names of an import, with their comments."""
+    if not comments:
+        return f"from {place} import {', '.join(name for _, name in names)}"
+    header = "".join(f"  {one}" for one in comments.header)
+    lines = [f"from {place} import ({header}"]
+    for number, name in names:
+        lines += [f"    {one}" for one in comments.above.get(number, ())]
+        behind = "".join(f"  {one}" for one in comments.behind.get(number, ()))
+        lines.append(f"    {name},{behind}")
+    return f"\n{indentation}".join([*lines, ")"])
+
+
+def _together(places: _Places, node: ast.stmt, statements: Sequence[str]) -> _Edit:
+    """Write several statements in place of one, each with the comment behind it."""
+    start, end = places.span(node)
+    indentation = places.indentation(start, end)
+    if indentation is None:
+        return _Edit(start, end, "; ".join(statements))
+    text = f"{places.comment(end)}\n{indentation}".join(statements)
+    if "\r\n" in places.text:
+        text = text.replace("\n", "\r\n")
+    return _Edit(start, end, text)
+
+
+def _edited(text: str, edits: Iterable[_Edit]) -> str:
+    """Replace characters; what lies inside of something replaced goes with it."""
+    parts, position = [], 0
+    for start, end, new in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
+        if start >= position:
+            parts += [text[position:start], new]
+            position = end
+    return "".join([*parts, text[position:]])
 
 
 @dataclass
@@ -212,13 +345,14 @@ class Rewriting:
         tops = {name.partition(".")[0] for name in self.modules.files}
         if not moved and not has_moved and not any(map(text.__contains__, tops)):
             return text
-        try:
-            module = cst.parse_module(text)
-        except cst.ParserSyntaxError:
-            return self.text(text)
+        mark = BOM if text.startswith(BOM) else ""
+        text = text.removeprefix(BOM)
+        module = parse(text)
+        if module is None:
+            return mark + self.text(text)
         package = path.removeprefix("src/").split("/")[:-1]
         rewriter = _Rewriter(self.modules, package, has_moved=has_moved)
-        return self._strings(module.visit(rewriter).code)
+        return mark + self._strings(rewriter.rewrite(text, module))
 
     def _strings(self, text: str) -> str:
         """Rewrite dotted names in the strings of a Python file."""
@@ -227,21 +361,16 @@ class Rewriting:
         module = parse(text)
         if module is None:
             return text
-        # As the parser counts: bytes, and lines that end in a line feed.
-        whole = text.encode()
-        starts = [0, *(found.end() for found in re.finditer(b"\n", whole))]
-        places = sorted(
-            (
-                starts[node.lineno - 1] + node.col_offset,
-                starts[(node.end_lineno or 1) - 1] + (node.end_col_offset or 0),
-            )
+        places = _Places(text)
+        spans = {
+            places.span(node)
             for node in ast.walk(module)
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        return _edited(
+            text,
+            [_Edit(start, end, self.text(text[start:end])) for start, end in spans],
         )
-        for start, end in reversed(places):
-            written = self.text(whole[start:end].decode()).encode()
-            whole = whole[:start] + written + whole[end:]
-        return whole.decode()
 
 
 # --- Imports as a set -----------------------------------------------------------------
@@ -297,29 +426,36 @@ def block(text: str) -> Block | None:
 
 
 def merged_block(base: Block, ours: Block, theirs: Block) -> str:
-    """Merge imports as sets, in the words of the template wherever it has some."""
+    """Merge imports as sets, in the words of the side that has them."""
     wanted = (theirs.names | (ours.names - base.names)) - (base.names - ours.names)
-    lines = []
+    found: list[tuple[str, Sequence[Imported]]] = []
     for text, names in theirs.statements:
         kept = [one for one in names if one in wanted]
         if len(kept) == len(names):
-            lines.append(text)
+            found.append((text, names))
         elif kept:
-            lines.append(import_line(kept[0][0], kept))
-    lines += [
-        import_line(one[0], [one])
-        for one in sorted(wanted - theirs.names, key=lambda one: (one[0], one[1]))
-    ]
-    return "".join(lines)
+            found.append((import_line(kept[0].module, kept), kept))
+    missing = wanted - theirs.names
+    for text, names in ours.statements:
+        added = [one for one in names if one in missing]
+        has_comment = "#" in text and base.names.isdisjoint(names)
+        if has_comment or len(added) == len(names):
+            found.append((text, names))
+        else:
+            found += [(import_line(one.module, [one]), [one]) for one in added]
+    found.sort(key=lambda one: one[1][0].module != "__future__")
+    return "".join(text for text, _ in found)
 
 
-def has_same_comments(old: str, one: Block, own: str, other: Block) -> bool:
-    """Return whether two modules have the same comments at their imports."""
-    sides = [
-        {line.partition("#")[2] for line in lines_of(text)[at.first : at.after]}
-        for text, at in ((old, one), (own, other))
-    ]
-    return sides[0] == sides[1]
+def has_same_comments(one: Block, other: Block) -> bool:
+    """Return whether two modules have the same comments at imports that both have."""
+    return all(
+        "#" not in text
+        or text in {text for text, _ in second.statements}
+        or second.names.isdisjoint(names)
+        for first, second in ((one, other), (other, one))
+        for text, names in first.statements
+    )
 
 
 def with_block(text: str, found: Block, new: str) -> str:

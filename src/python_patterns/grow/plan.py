@@ -474,7 +474,7 @@ def _in_step(
     first, second, third = blocks
     if found is None:
         return base, ours, theirs
-    if first and second and third and has_same_comments(base, first, ours, second):
+    if first and second and third and has_same_comments(first, second):
         merged = with_block(theirs, third, merged_block(first, second, third))
     elif first == second:
         merged = theirs

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from python_patterns.grow.imports import block, has_same_comments
+from python_patterns.grow.imports import Block, block, has_same_comments
 from python_patterns.grow.modules import (
     Modules,
     Piece,
@@ -59,10 +59,14 @@ def _by_name(text: str) -> dict[str, Piece]:
 
 
 def _is_plain(text: str) -> bool:
-    """Return whether each name is defined once, on lines of its own."""
-    found = pieces(text)
-    names = [piece.name for piece in found if piece.name]
-    is_apart = all(one.after <= other.first for one, other in itertools.pairwise(found))
+    """Return whether each name is defined once, and each statement on its own lines."""
+    names = [piece.name for piece in pieces(text) if piece.name]
+    module = parse(text)
+    body = module.body if module else []
+    is_apart = all(
+        (one.end_lineno or one.lineno) < other.lineno
+        for one, other in itertools.pairwise(body)
+    )
     return "\r" not in text and is_apart and len(names) == len(set(names))
 
 
@@ -143,9 +147,18 @@ def _are_imports_used(old: str, own: str, found: Sequence[Change]) -> bool:
     if before is None or after is None:
         return before is after
     words = set(re.findall(r"\w+", "".join(change.own for change in found)))
-    return has_same_comments(old, before, own, after) and all(
-        one.bound in words for one in after.names - before.names
+    # An import that moves is written anew, without its comment.
+    is_plain = not any("#" in text for text in _new_statements(before, after))
+    return (
+        is_plain
+        and has_same_comments(before, after)
+        and all(one.bound in words for one in after.names - before.names)
     )
+
+
+def _new_statements(before: Block, after: Block) -> list[str]:
+    known = {text for text, _ in before.statements}
+    return [text for text, _ in after.statements if text not in known]
 
 
 def _anchors(
