@@ -5,6 +5,8 @@ for the command itself.
 """
 
 import itertools
+import os
+import re
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -50,6 +52,10 @@ class Life:
         text = (self.root / path).read_text("utf-8")
         assert old in text
         self.write(path, text.replace(old, new, 1))
+
+    def fresh(self, answers: str) -> Path:
+        """Return a project that was made with the answers after a step."""
+        return self._fresh(f"{self._answers} {answers}")
 
     def grow(self, answers: str) -> None:
         """Grow with other answers."""
@@ -201,3 +207,293 @@ def test_a_byte_order_mark_stays(begin: Callable[[str], Life], framework: str) -
     assert logs.startswith(mark)
     assert logs.endswith(b"MINE = 1\n")
     assert life.plan.reasons == {}
+
+
+# --- Files of the user's where the template's go --------------------------------------
+
+
+@pytest.mark.parametrize("is_edited", [True, False])
+@pytest.mark.parametrize(
+    ("answers", "step", "files"),
+    [
+        (
+            "framework=fastapi",
+            "layout=feature",
+            ("app/services/users.py", "app/users/service.py"),
+        ),
+        (
+            "framework=flask",
+            "layout=feature",
+            ("app/services/users.py", "app/users/service.py"),
+        ),
+        (
+            "framework=django",
+            "layout=feature",
+            ("app/routes/users.py", "app/users/views.py"),
+        ),
+        ("framework=fastapi", "size=small", ("app/main.py", "main.py")),
+        ("framework=flask", "size=small", ("app/main.py", "main.py")),
+        (
+            "framework=django",
+            "size=large",
+            ("app/settings.py", "src/my_service/core/settings.py"),
+        ),
+    ],
+)
+def test_a_file_of_the_users_where_a_moved_one_goes_is_a_conflict(
+    begin: Callable[[str], Life],
+    answers: str,
+    step: str,
+    files: tuple[str, str],
+    *,
+    is_edited: bool,
+) -> None:
+    source, target = files
+    life = begin(f"{answers} size=medium layout=layer")
+    life.write(target, '"""Mine."""\n\nMY_OWN = 1\n')
+    if is_edited:
+        text = (life.root / source).read_text("utf-8")
+        life.write(source, f"{text}\n\nMY_EDIT = 1\n")
+    life.grow(step)
+    assert target in life.plan.reasons
+    text = life.text(target)
+    assert "MY_OWN = 1\n" in text
+    fresh = (life.fresh("") / target).read_text("utf-8")
+    assert {line.strip() for line in fresh.splitlines()} <= life.all_lines()
+    if is_edited:
+        assert "MY_EDIT = 1" in life.all_lines()
+        reason = life.plan.reasons[source]
+        assert target in reason or reason == "changed here, gone from the template"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_imports_of_a_file_that_stays_stay(
+    begin: Callable[[str], Life], framework: str
+) -> None:
+    """Where the user's own file would go is another one of theirs."""
+    life = begin(f"framework={framework} size=medium layout=layer")
+    life.write("app/clients/post.py", "FIRST = 1\n")
+    life.write("app/clients/__init__.py", "")
+    for package in ("src/my_service/clients", "src/my_service/core/clients"):
+        life.write(f"{package}/__init__.py", "")
+        life.write(f"{package}/post.py", "SECOND = 2\n")
+    life.write("app/use.py", "from app.clients.post import FIRST\n\nprint(FIRST)\n")
+    life.grow("size=large layout=feature")
+    assert "FIRST = 1\n" in [
+        life.text(path) for path in life.files if "post.py" in path
+    ]
+    assert "FIRST" in life.text(life.path("use.py"))
+    assert life.plan.reasons == {}
+
+
+# --- What the user renamed, split or deleted ------------------------------------------
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("step", ["size=large layout=feature", "worker=celery"])
+def test_imports_find_a_module_that_was_renamed(
+    begin: Callable[[str], Life], framework: str, step: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    for path in [*life.root.rglob("*.py"), life.root / "pyproject.toml"]:
+        text = path.read_text("utf-8")
+        path.write_text(text.replace("app.settings", "app.config"), encoding="utf-8")
+    (life.root / "app/settings.py").rename(life.root / "app/config.py")
+    life.grow(step)
+    assert life.plan.reasons == {}
+    assert not any(path.endswith("app/settings.py") for path in life.files)
+    assert "class Settings" in life.text(life.path("config.py"))
+    texts = [text.decode() for text in life.files.values()]
+    assert not any("app.settings" in text or "core.settings" in text for text in texts)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("step", ["size=large layout=feature", "worker=celery"])
+def test_imports_find_a_module_that_became_a_package(
+    begin: Callable[[str], Life], framework: str, step: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    text = (life.root / "app/errors.py").read_text("utf-8")
+    (life.root / "app/errors.py").unlink()
+    life.write("app/errors/__init__.py", "from app.errors.all import *  # noqa: F403\n")
+    life.write("app/errors/all.py", text)
+    life.grow(step)
+    assert "Error" in life.text(life.path("errors/all.py"))
+    assert "errors.all import *" in life.text(life.path("errors/__init__.py"))
+    assert not life.path("errors/all.py").startswith("app/") or "size" not in step
+    assert set(life.plan.reasons) <= {life.path("errors/__init__.py")}
+
+
+@pytest.mark.parametrize(
+    ("answers", "step", "own", "reason"),
+    [
+        (
+            "framework=fastapi size=medium",
+            "orm=tortoise",
+            (
+                "app/models/orders.py",
+                "from app.database import Base\n\n\nclass Order(Base): ...\n",
+            ),
+            "imports Base from app.database, which has none",
+        ),
+        (
+            "framework=flask size=medium",
+            "database=none",
+            (
+                "app/own.py",
+                "from app.services.users import UserService\n\nprint(UserService)\n",
+            ),
+            "imports from app.services.users, which is not there",
+        ),
+        (
+            "framework=django size=medium concurrency=async layout=layer",
+            "concurrency=sync",
+            (
+                "app/own.py",
+                "def late() -> None:\n    from app.async_views import AsyncView\n",
+            ),
+            "imports from app.async_views, which is not there",
+        ),
+        (
+            "framework=fastapi size=small",
+            "size=medium",
+            ("test_own.py", "import utils\n\nprint(utils.Settings)\n"),
+            "imports from utils, which is not there",
+        ),
+    ],
+)
+def test_an_import_of_what_is_not_there_is_named(
+    begin: Callable[[str], Life],
+    answers: str,
+    step: str,
+    own: tuple[str, str],
+    reason: str,
+) -> None:
+    life = begin(answers)
+    life.write(*own)
+    life.grow(step)
+    assert list(life.plan.reasons.values()) == [reason]
+    (path,) = life.plan.reasons
+    assert {one.path for one in life.plan.conflicts} == {path}
+    assert path.endswith(own[0].rpartition("/")[2])
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_an_import_that_may_fail_and_one_that_failed_before_are_not_named(
+    begin: Callable[[str], Life], framework: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    life.write(
+        "app/own.py",
+        "try:\n    from app.local import LOCAL\nexcept ImportError:\n    LOCAL = 1\n",
+    )
+    life.write("app/broken.py", "from app.settings import nothing\n")
+    life.write("scripts/old.py", "print 'Python 2'\n")
+    life.grow("size=large layout=feature")
+    assert life.plan.reasons == {}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("step", ["layout=feature", "size=large layout=layer"])
+def test_what_was_deleted_stays_deleted(
+    begin: Callable[[str], Life], framework: str, step: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    for path in sorted(life.root.rglob("*product*"), reverse=True):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    life.grow(step)
+    assert [path for path in life.files if "/products" in path] == []
+    assert not any("product" in conflict.path for conflict in life.plan.conflicts)
+    assert any("products" in path for path in life.plan.left)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_readme_of_the_users_own_is_left_alone(
+    begin: Callable[[str], Life], framework: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    life.write("README.md", "# Ours\n\nRun app.main, see app/main.py.\n")
+    life.grow("size=large layout=feature worker=celery")
+    assert life.text("README.md") == "# Ours\n\nRun app.main, see app/main.py.\n"
+    assert life.plan.reasons == {}
+    assert life.plan.left == {"README.md": "rewritten here"}
+
+
+# --- Data, encodings, links -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_data_stays_and_configuration_follows(
+    begin: Callable[[str], Life], framework: str
+) -> None:
+    words = "app.settings and app/settings.py, app.main:app\n"
+    data = ("dump.sql", "tests/fixtures/a.json", "data/b.yml", "notes.md", "c.csv")
+    configuration = ("deploy/run.sh", "Procfile", "k8s/web.yaml", ".github/b.yml")
+    life = begin(f"framework={framework} size=medium layout=layer")
+    for path in (*data, *configuration):
+        life.write(path, words)
+    life.grow("size=large layout=feature")
+    assert [path for path in data if life.text(path) != words] == []
+    for path in configuration:
+        assert "my_service.core.settings and src/my_service/core/" in life.text(path)
+    assert life.plan.reasons == {}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_module_in_another_encoding_follows(
+    begin: Callable[[str], Life], framework: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    head = "# -*- coding: latin-1 -*-\n"
+    life.write(
+        "app/own.py",
+        f'{head}from app.settings import get_settings\n\nNAME = "ä"\n'.encode(
+            "latin-1"
+        ),
+    )
+    life.grow("size=large layout=feature")
+    own = life.files[life.path("own.py")].decode("latin-1")
+    assert own.startswith(f"{head}from my_service.core.settings import get_settings\n")
+    assert own.endswith('NAME = "ä"\n')
+    assert life.plan.reasons == {}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_links_lead_to_what_they_led_to(
+    begin: Callable[[str], Life], framework: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    (life.root / "conf").mkdir()
+    (life.root / "conf/settings.py").symlink_to("../app/settings.py")
+    (life.root / "app/copy.py").symlink_to("settings.py")
+    (life.root / "outside").symlink_to("../elsewhere")
+    (life.root / "app/gone").symlink_to("models")
+    life.write("docs/README.md", "# Ours\n")
+    (life.root / "README.md").unlink()
+    (life.root / "README.md").symlink_to("docs/README.md")
+    life.grow("size=large layout=feature")
+    assert life.text("conf/settings.py") == "../src/my_service/core/settings.py"
+    copy = life.path("copy.py")
+    start = copy.rpartition("/")[0]
+    settings = "src/my_service/core/settings.py"
+    assert os.path.normpath(f"{start}/{life.text(copy)}") == settings
+    assert life.text("outside") == "../elsewhere"
+    assert life.text("README.md") == "docs/README.md"
+    assert life.plan.left == {"README.md": "another kind of file here"}
+    assert list(life.plan.reasons) == [path for path in life.files if "gone" in path]
+    assert not any("~" in path for path in life.files)
+
+
+@pytest.mark.parametrize(
+    ("framework", "path"),
+    [("fastapi", "app/jobs"), ("flask", "app/jobs"), ("django", "app/tasks")],
+)
+def test_a_file_where_a_directory_comes_is_a_conflict(
+    begin: Callable[[str], Life], framework: str, path: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    life.write(path, "My notes\n")
+    life.grow("worker=celery")
+    assert any(reason for reason in life.plan.reasons)
+    assert "My notes" in life.all_lines()
+    assert not any(re.search("~[0-9a-f]{40}", path) for path in life.files)

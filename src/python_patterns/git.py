@@ -22,11 +22,13 @@ SETTINGS = (
     *("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"),
     *("-c", "core.fsmonitor=false", "-c", "core.quotePath=false"),
     *("-c", "gc.auto=0", "-c", "maintenance.auto=false"),
-    # Directories were moved before git sees them.
-    *("-c", "merge.renames=true", "-c", "merge.directoryRenames=false"),
+    # Files were moved before git sees them.
+    *("-c", "merge.renames=false", "-c", "merge.directoryRenames=false"),
     *("-c", "merge.renameLimit=20000", "-c", "diff.renameLimit=20000"),
 )
 OLDEST = (2, 38)
+# The mode of a symbolic link in a tree.
+LINK = "120000"
 # Variables with which a git tells the programs that it runs about its repository.
 POINTING = re.compile(
     "GIT_((IMPLICIT_)?WORK_TREE|DIR|COMMON_DIR|NAMESPACE|PREFIX|INDEX_FILE|GRAFT_FILE"
@@ -337,12 +339,21 @@ class Repository:
             codes=(0, 1),
         ).decode(errors="surrogateescape")
         name, *stages = output.split("\0")
+        tree = self.read_tree(name)
+        # Git calls a file that cannot stay where it is after a commit.
+        named = {
+            path: f"{path[: -len(side)]}{what}"
+            for side, what in zip(sides, ("project", "template"), strict=True)
+            for path in tree
+            if path.endswith(f"~{side}")
+        }
         conflicts = []
         for stage in filter(None, stages):
             about, _, path = stage.partition("\t")
             mode, blob, number = about.split(" ")
-            conflicts.append(Conflict(path, int(number), Entry(mode, blob)))
-        tree = self.read_tree(name)
+            entry = Entry(mode, blob)
+            conflicts.append(Conflict(named.get(path, path), int(number), entry))
+        tree = {named.get(path, path): entry for path, entry in tree.items()}
         self._name_sides(tree, {conflict.path for conflict in conflicts}, sides)
         return Merged(tree, conflicts)
 
@@ -371,7 +382,7 @@ class Repository:
 
 def _mode(path: Path) -> str:
     if path.is_symlink():
-        return "120000"
+        return LINK
     return "100755" if os.access(path, os.X_OK) else "100644"
 
 

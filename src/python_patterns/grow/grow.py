@@ -1,5 +1,6 @@
 """Growing a project, from its check to the last word about it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from python_patterns.answers import ANSWERS, read_answers
@@ -55,7 +56,8 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
         for name in {**old.answers, **new.answers}
         if old.answers.get(name) != new.answers.get(name)
     }
-    return Grown(_changes(repository, own, plan), plan.reasons, changed, wish.is_dry)
+    changes = _changes(repository, own, plan, merger.old)
+    return Grown(changes, plan.reasons, changed, wish.is_dry)
 
 
 def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> Merger:
@@ -101,8 +103,17 @@ def _land(repository: Repository, plan: Plan) -> None:
     land.start(repository, landing)
 
 
-def _changes(repository: Repository, own: Tree, plan: Plan) -> dict[str, list[str]]:
-    """Sort the project's files by what happens to them."""
+def _changes(
+    repository: Repository, own: Tree, plan: Plan, template: Collection[str]
+) -> dict[str, list[str]]:
+    """Sort the project's files by what happens to them.
+
+    Args:
+        repository: The project's.
+        own: The project before.
+        plan: What becomes of it.
+        template: The paths that the template had.
+    """
     moved = {
         path: target
         for path, target in plan.moves.items()
@@ -117,13 +128,23 @@ def _changes(repository: Repository, own: Tree, plan: Plan) -> dict[str, list[st
     both = plan.tree.keys() & own.keys()
     changed = {path for path in both if plan.tree[path] != own[path]}
     edited = plan.edited - conflicts
+    # The user's own files, of which nothing but names of modules and paths changed.
+    targets = {path: plan.moves.get(path, path) for path in own.keys() - template}
+    rewritten = {
+        target
+        for path, target in targets.items()
+        if target in plan.tree and plan.tree[target].id != own[path].id
+    }
+    edited -= set(targets.values())
     return {
         "added": sorted(
             plan.tree.keys() - own.keys() - set(moved.values()) - conflicts
         ),
         "moved": sorted(f"{path} -> {target}" for path, target in moved.items()),
         "merged": sorted((changed | set(moved.values())) & edited),
-        "changed": sorted(changed - edited - conflicts),
+        "rewritten": sorted(rewritten - conflicts),
+        "changed": sorted(changed - edited - rewritten - conflicts),
         "removed": sorted(own.keys() - plan.tree.keys() - moved.keys() - conflicts),
+        "left alone": sorted(f"{path} ({why})" for path, why in plan.left.items()),
         "in conflict": sorted(conflicts),
     }

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from python_patterns.grow.modules import Modules, lines_of, parse
+from python_patterns.grow.modules import BOM, Modules, lines_of, parse
 from python_patterns.imports import Imported, imported, top_imports
 
-BOM = "\ufeff"
 # All between the two words of ``from a.b import c``.
 FROM = re.compile(r"from(?!\w)(?:[\s.\w]|\\\r?\n)*?(?<!\w)import(?!\w)")
 

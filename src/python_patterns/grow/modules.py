@@ -2,7 +2,9 @@
 
 import ast
 import functools
+import io
 import re
+import tokenize
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +12,9 @@ from functools import cached_property
 
 from python_patterns.grow.moves import Moves
 from python_patterns.imports import STATEMENTS, is_text, top_imports
+
+BOM = "\ufeff"
+COOKIE = re.compile(rb"coding[:=]")
 
 
 def module_of(path: str) -> str | None:
@@ -25,9 +30,38 @@ def module_of(path: str) -> str | None:
 def parse(text: str) -> ast.Module | None:
     """Parse Python; nothing where it is none."""
     try:
-        return ast.parse(text)
+        return ast.parse(text.removeprefix(BOM))
     except (SyntaxError, ValueError):
         return None
+
+
+def decoded(content: bytes) -> str | None:
+    """Return a file's text; nothing where it is none, or not known in which encoding.
+
+    It is UTF-8, or what a Python file says that it is.
+    """
+    if b"\0" in content:
+        return None
+    try:
+        return content.decode(_encoding(content))
+    except (LookupError, SyntaxError, UnicodeDecodeError):
+        return None
+
+
+def encoded(text: str) -> bytes:
+    """Return a text as it is stored, in the encoding that it says."""
+    try:
+        return text.encode(_encoding(text.encode()))
+    except (LookupError, SyntaxError, UnicodeEncodeError):
+        return text.encode()
+
+
+def _encoding(content: bytes) -> str:
+    if content.isascii() or not COOKIE.search(b"".join(content.splitlines()[:2])):
+        return "utf-8"
+    found, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    # The mark of UTF-8 is a character like others, so that it stays.
+    return "utf-8" if found == "utf-8-sig" else found
 
 
 def lines_of(text: str) -> list[str]:
@@ -156,22 +190,23 @@ class Modules:
 
     @cached_property
     def files(self) -> Mapping[str, str]:
-        """The path of each module in the project."""
-        return {
-            module: path for path in self.old if (module := module_of(path)) is not None
-        }
+        """The path of each module in the project; the first of a name counts."""
+        found: dict[str, str] = {}
+        for path in self.old:
+            module = module_of(path)
+            if module is not None:
+                found.setdefault(module, path)
+        return found
 
     @cached_property
     def moved(self) -> Mapping[str, str]:
         """The new name of each module, and of each package, that gets another one."""
         found = {}
         for module, path in self.files.items():
-            if path.endswith("/__init__.py"):
-                continue
             new = module_of(self.moves.of(path))
             if new and new != module:
                 found[module] = new
-        for package in self.packages - set(found):
+        for package in self.packages - self.files.keys():
             new = self._package(package)
             if new and new != package:
                 found[package] = new

@@ -66,11 +66,13 @@ class Moves:
             that stayed.
         old: The paths of the old render.
         new: The paths of the new render.
+        places: Where single paths go that were decided on, whatever the rules say.
     """
 
     files: Mapping[str, str]
     old: frozenset[str]
     new: frozenset[str]
+    places: dict[str, str] = field(default_factory=dict)
     _patterns: dict[str, str] = field(default_factory=dict)
     _directories: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -97,6 +99,8 @@ class Moves:
 
     def of(self, path: str) -> str:
         """Return where a path goes; a path that nothing is known about stays."""
+        if path in self.places:
+            return self.places[path]
         if path in self.files:
             return self.files[path]
         return self._by_pattern(path) or self._by_directory(path)

@@ -15,7 +15,15 @@ from pathlib import Path, PurePosixPath
 
 import ruff
 
-from python_patterns.git import Conflict, Entry, Merged, Repository, Tree
+from python_patterns.git import (
+    LINK,
+    Conflict,
+    Entry,
+    Merged,
+    Repository,
+    Tree,
+)
+from python_patterns.grow.closing import Code, new_faults
 from python_patterns.grow.imports import (
     Rewriting,
     block,
@@ -24,14 +32,19 @@ from python_patterns.grow.imports import (
     merged_block,
     with_block,
 )
+from python_patterns.grow.kinds import is_configuration
+from python_patterns.grow.links import Links, leads
 from python_patterns.grow.modules import (
     Modules,
+    decoded,
     defined,
+    encoded,
     lines_of,
     module_of,
     parse,
 )
 from python_patterns.grow.moves import Moves
+from python_patterns.grow.settle import Settled, Settling
 from python_patterns.grow.splits import Change, applied, changes, goes_apart, split
 from python_patterns.grow.waits import Turned
 from python_patterns.imports import Imported, imported
@@ -58,6 +71,7 @@ class Plan:
         reasons: What to look at: by path, why.
         edited: Where files are that the user changed or brought.
         moves: Where the project's own files go, those that move.
+        left: What the template has and is left to the user: by path, why.
     """
 
     tree: Tree
@@ -65,6 +79,7 @@ class Plan:
     reasons: dict[str, str]
     edited: set[str]
     moves: Mapping[str, str]
+    left: Mapping[str, str]
 
 
 @dataclass
@@ -97,11 +112,7 @@ class Merger:
         """Return a file's text; nothing where it is none, or a link."""
         if entry is None or entry.mode not in REGULAR:
             return None
-        try:
-            text = self.repository.content(entry.id).decode()
-        except UnicodeDecodeError:
-            return None
-        return None if "\0" in text else text
+        return decoded(self.repository.content(entry.id))
 
     @cached_property
     def moves(self) -> Moves:
@@ -138,7 +149,9 @@ class Merger:
     def _rewritten(self, text: str, path: str) -> str:
         if path.endswith((".py", ".pyi")):
             return self.rewriting.python(text, path)
-        return self.rewriting.text(text)
+        if path in self.old or is_configuration(path):
+            return self.rewriting.text(text)
+        return text
 
     # --- The two sides ----------------------------------------------------------------
 
@@ -154,29 +167,36 @@ class Merger:
                 (self.new, [path for path in self.new if path.endswith(".py")]),
             )
             for path in paths
-            if (entry := tree.get(path)) and entry.mode in REGULAR
+            if (entry := tree.get(path)) and entry.mode in (*REGULAR, LINK)
         )
+        # What the user does not want, or has under another name, is taken out of it.
+        self.new = dict(self.new)
+        settled = Settling(
+            self.repository, self.old, self.new, self.own, self.moves, self._text
+        ).settle()
+        self.moves.new = frozenset(self.new)
         for path in self.old.keys() & self.own.keys() - set(edited):
             target = self.moves.of(path)
-            if target in self.new:
+            if target in self.new and target not in settled.occupied:
                 self._base[target] = self._ours[target] = self.new[target]
-        apart = self._split([path for path in edited if path in self.old])
-        touched = [*edited, *gone]
-        targets = self._targets(touched, apart)
-        for path in touched:
-            if path not in apart:
-                self._prepare(path, targets[path])
+        edited = [path for path in edited if path not in settled.kept]
+        apart = self._split([path for path in edited if path in self.old], settled)
+        targets = {path: settled.target(path) for path in edited if path not in apart}
+        for path, target in targets.items():
+            self._prepare(path, target, settled)
         self._carry()
         self._keep_packages(targets)
         merged = self._merge()
-        return self._finished(merged, targets)
+        for path in settled.kept:
+            entry = self.own[path]
+            merged.tree[self.moves.of(path)] = (
+                self.links.follow(path, entry) if entry.mode == LINK else entry
+            )
+        return self._finished(merged, targets, settled)
 
-    def _split(self, paths: Iterable[str]) -> set[str]:
+    def _split(self, paths: Iterable[str], settled: Settled) -> set[str]:
         """Split what was changed in files that have no single successor."""
         found = set()
-        # Where the user has a file of another origin, or wants none.
-        occupied = {path for path in self.own if path not in self.old}
-        occupied |= {self.moves.of(path) for path in self.old if path not in self.own}
         for path in paths:
             texts = self._text(self.old[path]), self._text(self.own[path])
             old, own = texts
@@ -186,11 +206,12 @@ class Merger:
                 continue
             result = split(path, old, own, self.modules)
             has_other_mode = self.own[path].mode != self.old[path].mode
-            if result.stays or has_other_mode or occupied & result.changes.keys():
+            is_there = result.changes.keys() <= self.new.keys() - settled.occupied
+            if result.stays or has_other_mode or not is_there:
                 continue
             found.add(path)
             target = self.moves.of(path)
-            if target in self.new:
+            if target in self.new and target not in settled.occupied:
                 self._base[target] = self._ours[target] = self.new[target]
             for home, found_changes in result.changes.items():
                 self._carried.setdefault(home, []).extend(
@@ -204,31 +225,21 @@ class Merger:
                 self._sources.setdefault(home, []).append(path)
         return found
 
-    def _targets(self, paths: Iterable[str], apart: set[str]) -> dict[str, str]:
-        """Return where each file goes; where two would meet, the user's own stays."""
-        taken = {self.moves.of(path) for path in self.old}
-        taken |= {path for path in self.own if self.moves.of(path) == path}
-        found = {}
-        for path in sorted(paths, key=lambda path: path not in self.old):
-            # What the template has no more is where it was, for people to look at.
-            is_gone = path in self.old and path not in self.moves.files
-            target = path if is_gone else self.moves.of(path)
-            is_own = path not in self.old and target != path
-            if is_own and (target in taken or target in self.new):
-                target = path
-            taken.add(target)
-            if path not in apart:
-                found[path] = target
-        return found
-
-    def _prepare(self, path: str, target: str) -> None:
+    def _prepare(self, path: str, target: str, settled: Settled) -> None:
         """Bring one file of the old render and of the project to its new place."""
-        old, own = self.old.get(path), self.own.get(path)
+        origin = settled.origins.get(path, path)
+        old, own = self.old.get(origin), self.own[path]
+        if own.mode == LINK:
+            self._ours[target] = self.links.follow(path, own)
+            if old:
+                self._base[target] = old
+            return
         there = [entry for entry in (old, own) if entry]
         if None not in map(self._text, there):
-            texts = [self._text(entry) for entry in (old, own)]
+            old_text, own_text = self._text(old), self._text(own)
             self._texts[target] = [
-                *(text and self._rewritten(text, path) for text in texts),
+                None if old_text is None else self._rewritten(old_text, origin),
+                self._rewritten(own_text or "", path),
                 self._text(self.new.get(target)),
             ]
             self._modes[target] = [entry.mode for entry in there]
@@ -236,8 +247,12 @@ class Merger:
             return
         if old:
             self._base[target] = old
-        if own:
-            self._ours[target] = own
+        self._ours[target] = own
+
+    @cached_property
+    def links(self) -> Links:
+        """Where the user's links lead."""
+        return Links(self.repository, self.own, self.moves)
 
     def _carry(self) -> None:
         """Write changed definitions where the template has them now."""
@@ -283,12 +298,14 @@ class Merger:
                 stored.append((self._ours, target, modes[-1], ours))
             if theirs is not None and theirs != texts[2]:
                 stored.append((new, target, new[target].mode, theirs))
-        ids = self.repository.store([text.encode() for *_, text in stored])
+        ids = self.repository.store([encoded(text) for *_, text in stored])
         for (tree, target, mode, _), name in zip(stored, ids, strict=True):
             tree[target] = Entry(mode, name)
         return self.repository.merge(self._base, self._ours, new)
 
-    def _finished(self, merged: Merged, targets: Mapping[str, str]) -> Plan:
+    def _finished(
+        self, merged: Merged, targets: Mapping[str, str], settled: Settled
+    ) -> Plan:
         tree = dict(merged.tree)
         open_paths = {conflict.path for conflict in merged.conflicts}
         mended = [
@@ -302,14 +319,20 @@ class Merger:
         self._mend(tree, mended)
         for path in self._left_packages(tree):
             del tree[path]
-        conflicts, reasons = list(merged.conflicts), _reasons(merged.conflicts)
-        for path, reason in self._waits(mended):
-            reasons[path] = reason
+        reasons = _reasons(merged.conflicts)
+        for path, target in settled.blocked.items():
+            reasons[path] = f"is {target} in the template, where you have another file"
+        looked = dict(self._waits(mended))
+        for path, reason in self._faults(tree, targets, open_paths):
+            looked[path] = "; ".join(filter(None, [looked.get(path), reason]))
+        conflicts = list(merged.conflicts)
+        for path, reason in looked.items():
+            reasons.setdefault(path, reason)
             sides = self._base.get(path), self._ours.get(path), self.new.get(path)
             conflicts += [
                 Conflict(path, stage, entry)
                 for stage, entry in enumerate(sides, start=1)
-                if entry
+                if entry and path not in open_paths
             ]
         moved = {
             path: target
@@ -318,7 +341,39 @@ class Merger:
         }
         edited = {target for path, target in targets.items() if path in self.own}
         edited |= self._carried.keys()
-        return Plan(tree, conflicts, reasons, edited, moved)
+        left = {self.moves.of(path): why for path, why in settled.kept.items()}
+        return Plan(tree, conflicts, reasons, edited, moved, left | settled.left_out)
+
+    def _faults(
+        self, tree: Tree, targets: Mapping[str, str], open_paths: set[str]
+    ) -> Iterator[tuple[str, str]]:
+        """Find what works no more: imports, syntax, links."""
+        before, after = self._code(self.own), self._code(tree)
+        sources: dict[str, list[str]] = {}
+        for path in self.own:
+            sources.setdefault(targets.get(path, self.moves.of(path)), []).append(path)
+        for path, reasons in new_faults(before, after, sources).items():
+            if path not in open_paths:
+                yield path, "; ".join(reasons)
+        for path, entry in tree.items():
+            if entry.mode == LINK:
+                says = self.links.text(entry)
+                was = any(
+                    leads(source, self.links.text(self.own[source]), self.own)
+                    for source in sources.get(path, ())
+                    if self.own[source].mode == LINK
+                )
+                if was and not leads(path, says, tree):
+                    yield path, f"links to {says}, which is not there"
+
+    def _code(self, tree: Tree) -> Code:
+        paths = [
+            path
+            for path, entry in tree.items()
+            if path.endswith(".py") and entry.mode in REGULAR
+        ]
+        self.repository.fetch_contents(tree[path].id for path in paths)
+        return Code({path: self.repository.content(tree[path].id) for path in paths})
 
     def _left_packages(self, tree: Tree) -> list[str]:
         """Find what made a directory a package from which all modules moved away."""
@@ -371,7 +426,7 @@ class Merger:
     def _write(self, path: str, text: str) -> Path:
         file = self.directory / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text.encode())
+        file.write_bytes(encoded(text))
         return file
 
     def _ruff(self, *words: str) -> str:
@@ -418,7 +473,7 @@ class Merger:
                 missing.setdefault(file.as_posix(), []).append(name)
         for path, names in missing.items():
             found = [self._import_of(path, name) for name in dict.fromkeys(names)]
-            text = (self.directory / path).read_bytes().decode()
+            text = decoded((self.directory / path).read_bytes()) or ""
             lines = lines_of(text)
             top = block(text)
             at = top.after if top else _after_docstring(text)
@@ -447,7 +502,7 @@ def _reasons(conflicts: Iterable[Conflict]) -> dict[str, str]:
     for one in conflicts:
         sides.setdefault(one.path, set()).add(one.stage)
     return {
-        path: WHY.get(frozenset(stages), "moved to different places")
+        path: WHY.get(frozenset(stages), "a file here, a directory there")
         for path, stages in sides.items()
     }
 

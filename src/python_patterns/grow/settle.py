@@ -1,0 +1,302 @@
+"""Where each file goes, decided before anything is merged.
+
+The rules of ``moves`` know the template's files. What the user did to files as a whole
+is respected here: files of their own that stand where a template's file goes, and
+template files that they renamed, made packages of, deleted, rewrote or turned into
+links.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from python_patterns.git import Entry, Repository, Tree
+from python_patterns.grow.imports import Rewriting
+from python_patterns.grow.kinds import is_document
+from python_patterns.grow.modules import Modules, encoded
+from python_patterns.grow.moves import Moves
+from python_patterns.grow.splits import goes_apart
+
+# How much of a file must be the same for it to be one that was renamed, in percent.
+RENAMED = 50
+# What part of a document's lines is left where it is the template's no more.
+REWRITTEN = 0.2
+WHY_DELETED = "deleted here"
+WHY_RELATED = "belongs to what was deleted here"
+WHY_REWRITTEN = "rewritten here"
+WHY_OTHER_KIND = "another kind of file here"
+
+
+@dataclass
+class Settled:
+    """What was decided.
+
+    Attributes:
+        moves: Where files go.
+        occupied: Paths of the new render where the user has a file of their own.
+        blocked: Template files that were changed and have to stay, and where they would
+            go: the user has a file of their own there.
+        origins: The template files that files were before the user renamed them.
+        kept: Template files that are the user's now, and why.
+        left_out: Files of the new render that the user does not want, and why.
+    """
+
+    moves: Moves
+    occupied: set[str] = field(default_factory=set)
+    blocked: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def target(self, path: str) -> str:
+        """Return where a file that the user changed goes."""
+        # What the template has no more is where it was, for people to look at.
+        is_gone = path in self.moves.old and path not in self.moves.files
+        return path if is_gone or path in self.blocked else self.moves.of(path)
+
+
+def _kind(entry: Entry) -> str:
+    return entry.mode[:3]
+
+
+def _words(path: str) -> set[str]:
+    """Return the words that a path is made of."""
+    return set(re.split(r"[/_.]", path.removesuffix(".py"))) - {""}
+
+
+def _beside(path: str, old: str, new: str) -> str | None:
+    """Return where a file goes that is beside one that goes somewhere, or below it."""
+    below = old.removesuffix(".py") + "/"
+    if path.startswith(below):
+        return new.removesuffix(".py") + "/" + path.removeprefix(below)
+    if PurePosixPath(path).parent == PurePosixPath(old).parent:
+        return str(PurePosixPath(new).with_name(PurePosixPath(path).name))
+    return None
+
+
+@dataclass
+class Settling:
+    """Decides where files go.
+
+    Attributes:
+        repository: The project's.
+        old: The render of the old answers.
+        new: The render of the new answers; what it brings is changed here.
+        own: The project.
+        moves: Where files go; told of what is decided.
+        text: Reads a file.
+    """
+
+    repository: Repository
+    old: Tree
+    new: Tree
+    own: Tree
+    moves: Moves
+    text: Callable[[Entry | None], str | None]
+
+    def settle(self) -> Settled:
+        """Decide."""
+        settled = Settled(self.moves)
+        gone = {path for path in self.old if path not in self.own}
+        renamed = self._renamed(gone)
+        packages = {
+            path: source
+            for source, path in renamed.items()
+            if path.endswith("/__init__.py")
+        }
+        self._template(renamed)
+        self._leave_out(settled, gone - renamed.keys())
+        self._own(settled, renamed, packages)
+        self._keep(settled)
+        settled.blocked = {
+            path: target
+            for path in self.own.keys() & self.old.keys()
+            if self.own[path] != self.old[path]
+            and (target := self.moves.of(path)) in settled.occupied
+        }
+        return settled
+
+    # --- Files of the template --------------------------------------------------------
+
+    def _template(self, renamed: Iterable[str]) -> None:
+        """Say where the template's own files go: what it has no more goes nowhere."""
+        for path in self.old:
+            is_module = path.endswith(".py") and not path.endswith("/__init__.py")
+            if is_module and path not in self.moves.files and path not in renamed:
+                self.moves.places[path] = path
+
+    def _renamed(self, gone: set[str]) -> dict[str, str]:
+        """Find the files of the template that the user renamed or made packages of."""
+        if not gone:
+            return {}
+        found = self.repository.renames(
+            self.repository.write_tree(self.old),
+            self.repository.write_tree(self.own),
+            RENAMED,
+        )
+        renamed = {
+            path: target
+            for path, target in found.items()
+            if path in gone
+            and target not in self.old
+            and self.old[path].id != self.repository.empty
+        }
+        for path in gone:
+            package = f"{path.removesuffix('.py')}/__init__.py"
+            if path.endswith(".py") and package in self.own and package not in self.old:
+                renamed[path] = package
+        return renamed
+
+    def _leave_out(self, settled: Settled, gone: set[str]) -> None:
+        """Leave out what the user deleted, and what the template adds to it."""
+        for path in gone:
+            target = self.moves.of(path)
+            text = self.text(self.old[path]) if path.endswith(".py") else None
+            is_apart = text is not None and goes_apart(path, text, self._modules())
+            is_known = path in self.moves.files or path.endswith("/__init__.py")
+            if target in self.new and is_known and not is_apart:
+                settled.left_out[target] = WHY_DELETED
+        known = {self.moves.of(path) for path in self.old}
+        for word in self._dead_words(gone):
+            for path in self.new.keys() - known:
+                if word in _words(path):
+                    settled.left_out[path] = WHY_RELATED
+        for path in settled.left_out:
+            del self.new[path]
+        for path in [path for path in self.new if path.endswith("/__init__.py")]:
+            inside = path.removesuffix("__init__.py")
+            is_alone = not any(
+                one.startswith(inside) and one != path for one in self.new
+            )
+            had = any(one.startswith(inside) for one in settled.left_out)
+            if is_alone and had and path not in self.own:
+                del self.new[path]
+                settled.left_out[path] = WHY_RELATED
+
+    def _modules(self) -> Modules:
+        return Modules(
+            self.moves,
+            self.old,
+            lambda path: self.text(self.old.get(path)),
+            lambda path: self.text(self.new.get(path)),
+        )
+
+    def _dead_words(self, gone: set[str]) -> set[str]:
+        """Find words of which the user deleted every module that is named after one."""
+        files: dict[str, set[str]] = defaultdict(set)
+        for path in self.old:
+            if path.endswith(".py"):
+                for word in _words(path):
+                    files[word].add(path)
+        several = 2
+        dead = {
+            word: paths
+            for word, paths in files.items()
+            if paths <= gone and len(paths) >= several
+        }
+        return {
+            word
+            for word, paths in dead.items()
+            if not any(paths < others for others in dead.values())
+        }
+
+    # --- Files of the user's ----------------------------------------------------------
+
+    def _own(
+        self, settled: Settled, renamed: dict[str, str], packages: dict[str, str]
+    ) -> None:
+        """Say where files go that the template does not have."""
+        own = [path for path in self.own if path not in self.old]
+        rules = {path: self.moves.of(path) for path in own}
+        taken = {self.moves.of(path) for path in self.old if path not in renamed}
+        taken |= self.new.keys() - {self.moves.of(path) for path in renamed}
+        taken |= {path for path, target in rules.items() if path == target}
+        sources = {target: path for path, target in renamed.items()}
+        moved: dict[str, str] = {}
+        for path in sorted(own, key=lambda path: (path not in sources, path)):
+            target = self._place(path, rules[path], sources, packages)
+            if target != path and target in taken:
+                target = path
+            taken.add(target)
+            self.moves.places[path] = target
+            if path in sources:
+                place = self.moves.of(sources[path])
+                self.moves.places[sources[path]] = target
+                if place in self.new:
+                    settled.origins[path] = sources[path]
+                    if place != target:
+                        moved[place] = target
+            elif target in self.new:
+                settled.occupied.add(target)
+        self._rename(moved)
+
+    def _place(
+        self,
+        path: str,
+        rule: str,
+        sources: dict[str, str],
+        packages: dict[str, str],
+    ) -> str:
+        """Return where a file goes, if there is room."""
+        source = sources.get(path)
+        if source is not None:
+            place = self.moves.of(source)
+            return path if path == place else _beside(path, source, place) or rule
+        for package, origin in packages.items():
+            if path.startswith(package.removesuffix("__init__.py")):
+                init = self.moves.of(package)
+                return init.removesuffix("__init__.py") + path.removeprefix(
+                    origin.removesuffix(".py") + "/"
+                )
+        return rule
+
+    def _rename(self, moved: dict[str, str]) -> None:
+        """Give files of the new render the names that the user gave them."""
+        if not moved:
+            return
+        was = dict(self.new)
+        self.new.clear()
+        self.new.update({moved.get(path, path): was[path] for path in was})
+        places = {path: moved.get(path, path) for path in was}
+        moves = Moves({}, frozenset(was), frozenset(self.new), places)
+        rewriting = Rewriting(
+            Modules(
+                moves,
+                list(was),
+                lambda path: self.text(was.get(path)),
+                lambda path: self.text(self.new.get(path)),
+            )
+        )
+        for path, entry in was.items():
+            text = self.text(entry)
+            if text is None:
+                continue
+            if path.endswith(".py"):
+                written = rewriting.python(text, path)
+            else:
+                written = rewriting.text(text)
+            if written != text:
+                (name,) = self.repository.store([encoded(written)])
+                self.new[places[path]] = Entry(entry.mode, name)
+
+    def _keep(self, settled: Settled) -> None:
+        """Leave to the user what is the template's no more."""
+        for path in self.own.keys() & self.old.keys():
+            old, own = self.old[path], self.own[path]
+            if own == old:
+                continue
+            if _kind(own) != _kind(old):
+                settled.kept[path] = WHY_OTHER_KIND
+            elif is_document(path) and self._is_rewritten(old, own):
+                settled.kept[path] = WHY_REWRITTEN
+        for path in settled.kept:
+            self.new.pop(self.moves.of(path), None)
+
+    def _is_rewritten(self, old: Entry, own: Entry) -> bool:
+        before, after = (
+            {line.strip() for line in (self.text(entry) or "").splitlines()} - {""}
+            for entry in (old, own)
+        )
+        return len(before & after) < REWRITTEN * len(before)
