@@ -298,6 +298,33 @@ def _in_the_way(project: Path) -> None:
     path.write_text("Mine\n", encoding="utf-8")
 
 
+def _ignored(project: Path, path: str, content: str = "notes\n") -> None:
+    """Have git ignore a path, and write something there."""
+    with (project / ".git/info/exclude").open("a", encoding="utf-8") as file:
+        file.write(f"/{path}\n")
+    (project / path).parent.mkdir(parents=True, exist_ok=True)
+    (project / path).write_text(content, encoding="utf-8")
+
+
+def _ignored_file_for_a_directory(project: Path) -> None:
+    _ignored(project, "app/jobs")
+
+
+def _ignored_link_for_a_directory(project: Path) -> None:
+    _ignored(project, "elsewhere/notes")
+    (project / ".git/info/exclude").write_text("/app/jobs\n/elsewhere\n", "utf-8")
+    (project / "app/jobs").symlink_to("../elsewhere")
+
+
+def _ignored_directory_for_a_file(project: Path) -> None:
+    _ignored(project, "app/worker.py/notes")
+
+
+def _hidden_changes(project: Path) -> None:
+    git(project, "update-index", "--assume-unchanged", "README.md")
+    (project / "README.md").write_text("Mine\n", encoding="utf-8")
+
+
 def _nothing(_project: Path) -> None:
     pass
 
@@ -312,6 +339,10 @@ def _nothing(_project: Path) -> None:
         (_no_version, "size=large", "has no _commit"),
         (_merging, "size=large", "a merge, rebase or the like is going on"),
         (_in_the_way, "size=large", "main.py would be overwritten and is not in git"),
+        (_ignored_file_for_a_directory, "worker=celery", "app/jobs would be over"),
+        (_ignored_link_for_a_directory, "worker=celery", "app/jobs would be over"),
+        (_ignored_directory_for_a_file, "worker=celery", "worker.py/notes would be"),
+        (_hidden_changes, "worker=celery", "README.md has changes that git was told"),
         (_nothing, "sice=large", "the template has no question 'sice'"),
         (_nothing, "size=huge", "size"),
         (_nothing, "framework=flask concurrency=async", "concurrency"),
@@ -335,6 +366,21 @@ def test_it_refuses_with_one_sentence_and_changes_nothing(
     assert sentence in told.err
     assert told.err.count("\n") == 1
     assert snapshot(project) == before
+
+
+@pytest.mark.parametrize("framework", ["flask", "django"])
+def test_an_ignored_file_is_not_overwritten(
+    made: Callable[..., Path],
+    tmp_path: Path,
+    framework: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = start(made(f"framework={framework}"), tmp_path / "project")
+    directory = "app/tasks" if framework == "django" else "app/jobs"
+    _ignored(project, directory)
+    assert patterns(project, "grow", "worker=celery") == cli.REFUSED
+    assert f"{directory} would be overwritten" in capsys.readouterr().err
+    assert (project / directory).read_text("utf-8") == "notes\n"
 
 
 @pytest.mark.parametrize("old", ["v1.2.0-3-g1234567", "v1.10.0", "1.3"])

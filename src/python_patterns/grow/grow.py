@@ -1,11 +1,13 @@
 """Growing a project, from its check to the last word about it."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
 from python_patterns.answers import ANSWERS, read_answers
 from python_patterns.git import Repository, Tree
 from python_patterns.grow import land, project
+from python_patterns.grow.ground import refuse_in_the_way
 from python_patterns.grow.plan import Merger, Plan
 from python_patterns.grow.report import Grown, RecoveredError, RefusedError, Wish
 from python_patterns.render import Rendered
@@ -48,7 +50,7 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
     own = repository.read_tree(f"HEAD:{repository.prefix}")
     merger = _merger(repository, old, new, own)
     plan = merger.plan()
-    _refuse_in_the_way(repository, plan.tree, own)
+    refuse_in_the_way(repository, own, plan.tree)
     if not wish.is_dry:
         _land(repository, plan)
     changed = {
@@ -68,23 +70,15 @@ def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> 
         kept = {
             path: entry
             for path, entry in tree.items()
-            if not (new.skips(Path(path)) and (repository.project / path).exists())
+            if not (
+                new.skips(Path(path)) and os.path.lexists(repository.project / path)
+            )
         }
         trees.append(kept)
     # The answers are the template's to write.
     if ANSWERS in trees[0]:
         own = {**own, ANSWERS: trees[0][ANSWERS]}
     return Merger(repository, trees[0], trees[1], own, new.directory)
-
-
-def _refuse_in_the_way(repository: Repository, after: Tree, own: Tree) -> None:
-    added = [path for path in after if path not in own]
-    in_the_way = sorted(project.ignored(repository, added))
-    if in_the_way:
-        raise RefusedError(
-            f"{', '.join(in_the_way)} would be overwritten and is not in git:"
-            " move it away, or commit it"
-        )
 
 
 def _land(repository: Repository, plan: Plan) -> None:

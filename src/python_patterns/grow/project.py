@@ -16,6 +16,7 @@ from python_patterns import git
 from python_patterns import render as renderer
 from python_patterns.answers import one_line, translated
 from python_patterns.git import GitError, Repository
+from python_patterns.grow.ground import refuse_hidden
 from python_patterns.grow.report import RefusedError
 from python_patterns.render import Rendered
 
@@ -72,6 +73,7 @@ def check(repository: Repository) -> None:
             f"{names[0]}{others} not committed: commit or stash it, so that nothing"
             " can be lost"
         )
+    refuse_hidden(repository)
 
 
 @contextlib.contextmanager
@@ -147,15 +149,3 @@ def _order(described: str) -> tuple[Version, int] | None:
         return (Version(found[1]), int(found[2] or 0)) if found else None
     except InvalidVersion:
         return None
-
-
-def ignored(repository: Repository, paths: list[str]) -> set[str]:
-    """Return those paths of the project that lie there and are not in git."""
-    there = [
-        path
-        for path in paths
-        if (repository.project / path).is_symlink()
-        or (repository.project / path).exists()
-    ]
-    tracked = set(repository.read_tree(f"HEAD:{repository.prefix}")) if there else set()
-    return set(there) - tracked
