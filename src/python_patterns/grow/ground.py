@@ -52,7 +52,7 @@ def _in_the_way(repository: Repository, own: Tree, after: Tree) -> Iterable[str]
 def _untracked(repository: Repository, directory: str, own: Tree) -> Iterable[str]:
     """Yield what is in a directory and not in git."""
     for root, directories, files in os.walk(repository.project / directory):
-        links = [name for name in directories if os.path.islink(f"{root}/{name}")]
+        links = [name for name in directories if Path(root, name).is_symlink()]
         for name in [*files, *links]:
             path = os.path.relpath(f"{root}/{name}", repository.project)
             if path.replace(os.sep, "/") not in own:
