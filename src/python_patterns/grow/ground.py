@@ -5,7 +5,7 @@ Git has no copy of it, so nothing of it may be touched.
 
 import os
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from python_patterns.git import Repository, Tree
 from python_patterns.grow.report import RefusedError
