@@ -492,7 +492,7 @@ def test_a_run_that_was_killed_while_it_wrote_is_undone(
     written.parent.mkdir(parents=True)
     written.write_text(new[:200], encoding="utf-8")
     (project / "app/settings.py").write_text("# Mine, since\n", encoding="utf-8")
-    (project / ".git/index.lock").touch()
+    (project / ".git/index.lock").write_bytes(land.MARK)
     landing = land.Landing(
         str(project), git(project, "rev-parse", "HEAD^{tree}").strip(), after, ""
     )
@@ -505,6 +505,65 @@ def test_a_run_that_was_killed_while_it_wrote_is_undone(
     git(project, "checkout", "-q", "app/settings.py")
     assert snapshot(project) == before
     assert patterns(project, "grow", "size=large") == 0
+
+
+def test_a_last_step_that_is_slow_is_left_at_work(
+    project: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    (project / ".gitattributes").write_text("worker.py filter=slow\n", "utf-8")
+    commit(project)
+    wait = f"while [ ! -e {go} ]; do sleep 0.1; done; cat"
+    git(project, "config", "filter.slow.smudge", wait)
+    journal = project / ".git" / land.NAME
+    words = (sys.executable, "-m", "python_patterns", "grow", "worker=celery")
+    with subprocess.Popen(words, cwd=project, stdout=subprocess.DEVNULL) as first:
+        while not journal.exists():
+            assert first.poll() is None
+            time.sleep(0.05)
+        try:
+            assert patterns(project, "grow", "worker=rq") == cli.REFUSED
+            told = capsys.readouterr().err
+            assert "another patterns is writing to this project at this moment" in told
+            first.kill()
+            first.wait()
+            # Its last step goes on alone.
+            assert patterns(project, "grow", "worker=rq") == cli.REFUSED
+            assert "at this moment" in capsys.readouterr().err
+        finally:
+            go.touch()
+    deadline = time.monotonic() + 60
+    while journal.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (project / "app/worker.py").is_file()
+    assert "A  app/worker.py\n" in git(project, "status", "--porcelain")
+    assert not (project / ".git/index.lock").exists()
+
+
+def test_the_lock_of_another_git_is_left(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = project / ".git/index.lock"
+    lock.touch()
+    before = snapshot(project)
+    assert patterns(project, "grow", "worker=celery") == cli.REFUSED
+    assert "another git is at work" in capsys.readouterr().err
+    assert lock.exists()
+    assert snapshot(project) == before
+
+
+def test_a_last_step_that_fails_is_undone(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / ".gitattributes").write_text("worker.py filter=broken\n", "utf-8")
+    commit(project)
+    git(project, "config", "filter.broken.smudge", "false")
+    git(project, "config", "filter.broken.required", "true")
+    before = snapshot(project)
+    assert patterns(project, "grow", "worker=celery") == cli.REFUSED
+    assert "nothing was changed" in capsys.readouterr().err
+    assert snapshot(project) == before
+    assert git(project, "status", "--porcelain") == ""
 
 
 def test_ctrl_c_leaves_the_project_as_it_was(

@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +29,13 @@ SETTINGS = (
 OLDEST = (2, 38)
 # The mode of a symbolic link in a tree.
 LINK = "120000"
-# Variables with which a git tells the programs that it runs about its repository.
+# Variables with which a git tells the programs that it runs about its repository, and
+# those that change what paths mean or where hooks come from.
 POINTING = re.compile(
     "GIT_((IMPLICIT_)?WORK_TREE|DIR|COMMON_DIR|NAMESPACE|PREFIX|INDEX_FILE|GRAFT_FILE"
-    "|SHALLOW_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES)"
+    "|SHALLOW_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|QUARANTINE_PATH"
+    "|INTERNAL_.*|REPLACE_REF_BASE|NO_REPLACE_OBJECTS|INDEX_VERSION|ATTR_SOURCE"
+    "|TEMPLATE_DIR|EXTERNAL_DIFF|(LITERAL|GLOB|NOGLOB|ICASE)_PATHSPECS)"
 )
 WHO = {
     f"GIT_{role}_{what}": value
@@ -95,12 +98,35 @@ def _variables() -> dict[str, str]:
     return {**kept, **WHO, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
 
 
+def separated(environment: Mapping[str, str]) -> dict[str, str]:
+    """Let programs that run git, such as copier, see no calling git, and no hooks.
+
+    Args:
+        environment: Variables.
+
+    Returns:
+        Those to run them with.
+    """
+    kept = {key: val for key, val in environment.items() if not POINTING.fullmatch(key)}
+    number = int(kept.get("GIT_CONFIG_COUNT") or 0)
+    return {
+        **kept,
+        # An empty one has no hooks.
+        "GIT_TEMPLATE_DIR": "",
+        # Settings from the environment come after the user's.
+        "GIT_CONFIG_COUNT": str(number + 1),
+        f"GIT_CONFIG_KEY_{number}": "core.hooksPath",
+        f"GIT_CONFIG_VALUE_{number}": os.devnull,
+    }
+
+
 def run(
     *words: str,
     directory: Path,
     stdin: bytes = b"",
     codes: Iterable[int] = (0,),
     variables: Mapping[str, str] | None = None,
+    inherited: Collection[int] = (),
 ) -> bytes:
     """Run git and return its output.
 
@@ -110,6 +136,7 @@ def run(
         stdin: Its standard input.
         codes: The exit codes that are no error.
         variables: Added to its environment.
+        inherited: Numbers of open files that it keeps open too.
 
     Raises:
         GitError: It exits with another code.
@@ -121,6 +148,7 @@ def run(
         input=stdin,
         capture_output=True,
         check=False,
+        pass_fds=inherited,
     )
     if done.returncode not in codes:
         said = " ".join(done.stderr.decode(errors="replace").split()) or "no reason"
@@ -136,11 +164,13 @@ class Repository:
         project: The project's directory.
         scratch: An empty directory for what is only needed meanwhile.
         keeps: Whether new objects are kept; if not, they go with ``scratch``.
+        inherited: Numbers of open files that every git keeps open too.
     """
 
     project: Path
     scratch: Path
     keeps: bool = True
+    inherited: Collection[int] = ()
     _contents: dict[str, bytes] = field(default_factory=dict)
 
     def run(
@@ -179,6 +209,7 @@ class Repository:
             stdin=stdin,
             codes=codes,
             variables=variables,
+            inherited=self.inherited,
         )
 
     def line(self, *words: str) -> str:

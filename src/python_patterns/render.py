@@ -28,7 +28,9 @@ import copier
 import jinja2
 import yaml
 from copier import _main as copier_main
+from plumbum import local
 
+from python_patterns import git
 from python_patterns.answers import read_answers
 
 # What decides how a source compiles. Filters are looked up by name at run time.
@@ -157,6 +159,18 @@ def fast_libraries() -> Iterator[None]:
         yaml.SafeLoader = plain  # type: ignore[misc]
 
 
+@contextmanager
+def _separated() -> Iterator[None]:
+    """Let copier run git without the variables of a git that calls, and its hooks."""
+    with local.env():
+        before = local.env.getdict()
+        after = git.separated(before)
+        for key in before.keys() - after.keys():
+            del local.env[key]
+        local.env.update(after)
+        yield
+
+
 @dataclass(frozen=True)
 class Rendered:
     """A fresh project.
@@ -203,7 +217,7 @@ def render(
         jinja2.TemplateError: The template has a mistake.
         copier.errors.CopierError: The template cannot be fetched or read.
     """
-    with fast_libraries():
+    with fast_libraries(), _separated():
         worker = copier.run_copy(
             source,
             destination,

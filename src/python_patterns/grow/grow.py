@@ -27,6 +27,8 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
     """
     repository = Repository(directory, scratch, keeps=not wish.is_dry)
     project.check_git(repository)
+    if wish.is_dry:
+        land.refuse(repository)
     left = land.recover(repository)
     if left is not None:
         raise RecoveredError(
@@ -79,6 +81,10 @@ def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> 
     if ANSWERS in trees[0]:
         own = {**own, ANSWERS: trees[0][ANSWERS]}
     return Merger(repository, trees[0], trees[1], own, new.directory)
+
+
+def _is_there(repository: Repository, path: str) -> bool:
+    return os.path.lexists(repository.project / path)
 
 
 def _land(repository: Repository, plan: Plan) -> None:
