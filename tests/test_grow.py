@@ -279,6 +279,13 @@ def _no_answers(project: Path) -> None:
     commit(project)
 
 
+def _no_source(project: Path) -> None:
+    path = project / ANSWERS
+    text = path.read_text("utf-8").replace("_src_path: ", "# ")
+    path.write_text(text, encoding="utf-8")
+    commit(project)
+
+
 def _no_version(project: Path) -> None:
     path = project / ANSWERS
     text = path.read_text("utf-8").replace("_commit: v1.0.0\n", "")
@@ -335,7 +342,8 @@ def _nothing(_project: Path) -> None:
         (_dirty, "size=large", "README.md not committed"),
         (_untracked, "size=large", "notes.md not committed"),
         (_no_git, "size=large", "is not in git"),
-        (_no_answers, "size=large", "has no .copier-answers.yml"),
+        (_no_answers, "size=large", "-answers.yml: get it back with git checkout "),
+        (_no_source, "size=large", "add a line with its address or directory, such as"),
         (_no_version, "size=large", "has no _commit"),
         (_merging, "size=large", "a merge, rebase or the like is going on"),
         (_in_the_way, "size=large", "main.py would be overwritten and is not in git"),
@@ -343,7 +351,8 @@ def _nothing(_project: Path) -> None:
         (_ignored_link_for_a_directory, "worker=celery", "app/jobs would be over"),
         (_ignored_directory_for_a_file, "worker=celery", "worker.py/notes would be"),
         (_hidden_changes, "worker=celery", "README.md has changes that git was told"),
-        (_nothing, "sice=large", "the template has no question 'sice'"),
+        (_nothing, "sise=large", "did you mean size? The template has no"),
+        (_nothing, "colour=red", "the template has no question 'colour': take"),
         (_nothing, "size=huge", "size"),
         (_nothing, "framework=flask concurrency=async", "concurrency"),
         (_nothing, "websocket=yes", "does not ask 'websocket' with these answers"),
@@ -363,9 +372,42 @@ def test_it_refuses_with_one_sentence_and_changes_nothing(
     assert patterns(project, "grow", *words.split()) == cli.REFUSED
     told = capsys.readouterr()
     assert told.out == ""
-    assert sentence in told.err
-    assert told.err.count("\n") == 1
+    *steps, last = told.err.splitlines()
+    assert sentence in last
+    # What is not known from the answers takes a merge.
+    assert steps == [] or "would be over" in last
     assert snapshot(project) == before
+
+
+@pytest.mark.parametrize("command", ["grow", "update"])
+def test_a_template_without_its_history_says_what_to_do(
+    template: Path,
+    project: Path,
+    tmp_path: Path,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "-q", "--depth=1", template.as_uri(), str(shallow))
+    path = project / ANSWERS
+    text = path.read_text("utf-8").replace(str(template), str(shallow))
+    path.write_text(text, encoding="utf-8")
+    commit(project)
+    assert patterns(project, command) == cli.REFUSED
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert f"git -C {shallow} fetch --unshallow --tags" in last
+
+
+def test_it_says_what_it_does(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert patterns(project, "grow", "worker=background") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "Rendering v1.0.0 with the answers of before …",
+        "Rendering v1.0.0 with the new answers …",
+        "Merging, and checking imports …",
+        "Writing …",
+    ]
 
 
 @pytest.mark.parametrize("framework", ["flask", "django"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from python_patterns import git
 from python_patterns.grow.report import RefusedError
 
 ANSWERS = ".copier-answers.yml"
@@ -38,13 +39,24 @@ def read_answers(directory: Path) -> dict[str, Any]:
     try:
         answers = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        deleted = _deleted_in(directory)
         raise RefusedError(
-            f"{directory} has no {ANSWERS}: it is no project of this template"
+            f"{directory} has no {ANSWERS}: "
+            + (
+                f"get it back with git checkout {deleted}~ -- {ANSWERS}, and commit it"
+                if deleted
+                else "run this in the directory of a project of this template, or with"
+                " --project"
+            )
         ) from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise RefusedError(f"{path} cannot be read: {one_line(error)}") from error
     if not isinstance(answers, dict) or not isinstance(answers.get("_src_path"), str):
-        raise RefusedError(f"{path} does not say where the template is (_src_path)")
+        raise RefusedError(
+            f"{path} does not say where the template is: add a line with its address or"
+            " directory, such as _src_path: https://example.com/template.git, and"
+            " commit it"
+        )
     return answers
 
 
@@ -71,6 +83,15 @@ def with_address(text: str, source: str) -> str:
     source = f"git+{url}" if url.startswith(("https://", "ssh://")) else source
     explained = " (replace TEMPLATE with the address of the template)"
     return text.replace(explained, "").replace("TEMPLATE", source)
+
+
+def _deleted_in(directory: Path) -> str:
+    """Return the commit that deleted the answers file; nothing where there is none."""
+    words = ("log", "-1", "--format=%h", "--diff-filter=D", "--", ANSWERS)
+    try:
+        return git.run(*words, directory=directory).decode().strip()
+    except (git.GitError, OSError):
+        return ""
 
 
 def one_line(error: object) -> str:

@@ -128,6 +128,11 @@ def _tell(grown: Grown) -> None:
             print(f"  {path}: {reason}")
 
 
+def _say(what: str) -> None:
+    """Show what is done at this moment, apart from the result."""
+    print(f"{what} …", file=sys.stderr, flush=True)
+
+
 def _grow(options: argparse.Namespace, scratch: Path) -> int:
     # Copier takes most of a second to import: too long for --help.
     from python_patterns.grow.grow import grow  # noqa: PLC0415
@@ -138,7 +143,7 @@ def _grow(options: argparse.Namespace, scratch: Path) -> int:
         newest=options.command == "update",
         is_dry=options.dry_run,
     )
-    grown = grow(options.project.resolve(), wish, scratch)
+    grown = grow(options.project.resolve(), wish, scratch, _say)
     _tell(grown)
     return 1 if grown.look else 0
 

@@ -15,7 +15,7 @@ import hashlib
 import marshal
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -199,6 +199,7 @@ def render(
     destination: Path,
     *,
     version: str | None = None,
+    exclude: Sequence[str] = (),
 ) -> Rendered:
     """Render one project.
 
@@ -208,6 +209,7 @@ def render(
         destination: Directory of the project, created where it is missing. Files that
             are there already are overwritten.
         version: A tag, branch or commit of a repository; without one the newest tag.
+        exclude: Patterns of files to leave out.
 
     Returns:
         The project, with what copier knows of it.
@@ -227,6 +229,7 @@ def render(
             overwrite=True,
             quiet=True,
             skip_tasks=True,
+            exclude=exclude,
         )
     return Rendered(
         destination,

@@ -1,7 +1,7 @@
 """Growing a project, from its check to the last word about it."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from python_patterns.answers import ANSWERS, read_answers
@@ -13,13 +13,19 @@ from python_patterns.grow.report import Grown, RecoveredError, RefusedError, Wis
 from python_patterns.render import Rendered
 
 
-def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
+def grow(
+    directory: Path,
+    wish: Wish,
+    scratch: Path,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Grown:
     """Merge what the template gives for other answers, or at another version.
 
     Args:
         directory: The project.
         wish: What is asked.
         scratch: An empty directory, for what is only needed meanwhile.
+        tell: Is told what is done at each moment.
 
     Raises:
         RefusedError: It cannot be done; nothing was changed.
@@ -43,17 +49,24 @@ def grow(directory: Path, wish: Wish, scratch: Path) -> Grown:
             f"{ANSWERS} has no _commit: the project came from a template"
             " that is not in git, so its old version is not known"
         )
-    old = project.render(answers, commit, scratch / "old")
+    wanted = {**answers, **wish.answers}
     version = wish.version or (None if wish.newest else commit)
-    new = project.render({**answers, **wish.answers}, version, scratch / "new")
-    project.check_answers(wish.answers, new)
+    # What is refused is refused before anything takes long.
+    asked = project.render_answers(wanted, version, scratch / "asked")
+    project.check_answers(wish.answers, asked)
     if version is None:
-        project.check_is_newer(commit, new.answers.get("_commit"))
+        project.check_is_newer(commit, asked.answers.get("_commit"))
+    tell(f"Rendering {commit} with the answers of before")
+    old = project.render(answers, commit, scratch / "old")
+    tell(f"Rendering {asked.answers.get('_commit')} with the new answers")
+    new = project.render(wanted, version, scratch / "new")
+    tell("Merging, and checking imports")
     own = repository.read_tree(f"HEAD:{repository.prefix}")
     merger = _merger(repository, old, new, own)
     plan = merger.plan()
     refuse_in_the_way(repository, own, plan.tree)
     if not wish.is_dry:
+        tell("Writing")
         _land(repository, plan)
     changed = {
         name: (old.answers.get(name), new.answers.get(name))

@@ -1,20 +1,21 @@
 """The project that grows: its answers, and the two renders it lies between."""
 
 import contextlib
+import difflib
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from copier.errors import CopierError, DirtyLocalWarning
+from copier.errors import CopierError, DirtyLocalWarning, ShallowCloneWarning
 from packaging.version import InvalidVersion, Version
 from plumbum import ProcessExecutionError
 
 from python_patterns import git
 from python_patterns import render as renderer
-from python_patterns.answers import one_line, translated
+from python_patterns.answers import ANSWERS, one_line, translated
 from python_patterns.git import GitError, Repository
 from python_patterns.grow.ground import refuse_hidden
 from python_patterns.grow.report import RefusedError
@@ -77,20 +78,35 @@ def check(repository: Repository) -> None:
 
 
 @contextlib.contextmanager
-def _sentences(what: str) -> Iterator[None]:
+def _sentences(what: str, source: str) -> Iterator[None]:
     """Turn what a render may raise into one sentence."""
     try:
         yield
     except ProcessExecutionError as error:
+        _refuse_shallow(source)
         said = error.stderr or error.stdout or str(error)
         lines = [line for line in str(said).splitlines() if line.strip()]
         raise RefusedError(f"{what}: {lines[-1] if lines else 'git failed'}") from error
     except (CopierError, jinja2.TemplateError, ValueError, OSError) as error:
+        if "revision" in str(error):
+            _refuse_shallow(source)
         raise RefusedError(f"{what}: {one_line(error)}") from error
 
 
+def _refuse_shallow(source: str) -> None:
+    if _is_shallow(source):
+        raise RefusedError(
+            f"{source} is a clone without its history, which lacks the version that is"
+            f" needed: run git -C {source} fetch --unshallow --tags"
+        )
+
+
 def render(
-    answers: Mapping[str, Any], version: str | None, destination: Path
+    answers: Mapping[str, Any],
+    version: str | None,
+    destination: Path,
+    *,
+    exclude: Sequence[str] = (),
 ) -> Rendered:
     """Render the template that a project came from.
 
@@ -98,6 +114,7 @@ def render(
         answers: The answers, with ``_src_path``.
         version: A tag, branch or commit; without one the newest tag.
         destination: An empty or missing directory.
+        exclude: Patterns of files to leave out.
 
     Raises:
         RefusedError: An answer is not valid, or the template cannot be had.
@@ -107,9 +124,28 @@ def render(
         {key: val for key, val in answers.items() if not key.startswith("_")}
     )
     what = f"{source} at {version or 'its newest tag'} with these answers"
-    with _sentences(what), warnings.catch_warnings():
+    with _sentences(what, source), warnings.catch_warnings():
         warnings.simplefilter("ignore", DirtyLocalWarning)
-        return renderer.render(source, data, destination, version=version)
+        warnings.simplefilter("ignore", ShallowCloneWarning)
+        return renderer.render(
+            source, data, destination, version=version, exclude=exclude
+        )
+
+
+def render_answers(
+    answers: Mapping[str, Any], version: str | None, destination: Path
+) -> Rendered:
+    """Render nothing but the answers file, which is quick; see ``render``."""
+    return render(answers, version, destination, exclude=("*", f"!{ANSWERS}"))
+
+
+def _is_shallow(source: str) -> bool:
+    directory = Path(source.removeprefix("git+").removeprefix("file://"))
+    try:
+        said = git.run("rev-parse", "--is-shallow-repository", directory=directory)
+    except (GitError, OSError):
+        return False
+    return said.strip() == b"true"
 
 
 def check_answers(wanted: Mapping[str, str], rendered: Rendered) -> None:
@@ -121,8 +157,12 @@ def check_answers(wanted: Mapping[str, str], rendered: Rendered) -> None:
     known = [name for name in rendered.answers if not name.startswith("_")]
     for name in wanted:
         if name not in rendered.asks:
+            near = difflib.get_close_matches(name, known, n=1)
+            told = f"the template has no question {name!r}"
             raise RefusedError(
-                f"the template has no question {name!r}: take {', '.join(known)}"
+                f"did you mean {near[0]}? T{told[1:]}"
+                if near
+                else f"{told}: take {', '.join(known)}"
             )
         if name not in known:
             raise RefusedError(f"the template does not ask {name!r} with these answers")
