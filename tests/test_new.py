@@ -203,6 +203,8 @@ def test_a_directory_that_is_not_empty_is_refused(
     assert "is a file: name a directory" in capsys.readouterr().err
     assert cli.main(words) == cli.REFUSED
     assert "name the directory of the project" in capsys.readouterr().err
+    assert cli.main([*words, "--json", str(tmp_path / "new")]) == cli.REFUSED
+    assert "give both" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 

@@ -166,6 +166,8 @@ def _new(options: argparse.Namespace, scratch: Path) -> int:
         raise RefusedError(
             "this command does not know its template: name it by --source"
         )
+    if options.json and not options.explain:
+        raise RefusedError("--json is the form of what --explain prints: give both")
     if not options.directory and not options.explain:
         raise RefusedError("name the directory of the project: patterns new DIRECTORY")
     order = new.Order(
