@@ -1,6 +1,6 @@
 """A project's answers: the file that records them, and questions that were renamed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,24 @@ def read_answers(directory: Path) -> dict[str, Any]:
             " commit it"
         )
     return answers
+
+
+def answers_of(words: Sequence[str]) -> dict[str, str]:
+    """Return the answers of a command line.
+
+    Args:
+        words: Each ``answer=value``.
+
+    Raises:
+        RefusedError: A word has no equals sign, or nothing before it.
+    """
+    found = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or not name:
+            raise RefusedError(f"{word!r} is not of the form answer=value")
+        found[name] = value
+    return found
 
 
 def clone_address(source: str) -> str:

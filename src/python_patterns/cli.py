@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from python_patterns.answers import read_answers, with_address
+from python_patterns.answers import answers_of, read_answers, with_address
 from python_patterns.grow.report import (
     UNDO,
     Grown,
@@ -97,16 +97,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _answers(words: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for word in words:
-        name, sign, value = word.partition("=")
-        if not sign or not name:
-            raise RefusedError(f"{word!r} is not of the form answer=value")
-        found[name] = value
-    return found
-
-
 def _tell(grown: Grown) -> None:
     """Print what was done, or would be."""
     for name, (old, new) in grown.answers.items():
@@ -138,7 +128,7 @@ def _grow(options: argparse.Namespace, scratch: Path) -> int:
     from python_patterns.grow.grow import grow  # noqa: PLC0415
 
     wish = Wish(
-        _answers(getattr(options, "answers", [])),
+        answers_of(getattr(options, "answers", [])),
         version=options.ref,
         newest=options.command == "update",
         is_dry=options.dry_run,

@@ -21,7 +21,7 @@ from packaging.version import InvalidVersion, Version
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 
 from python_patterns import git
-from python_patterns.answers import clone_address, one_line
+from python_patterns.answers import answers_of, clone_address, one_line
 from python_patterns.git import GitError
 from python_patterns.grow.report import RefusedError
 from python_patterns.questions import Question, load_config, load_questions
@@ -81,7 +81,7 @@ def read_given(words: Sequence[str], file: Path | None) -> dict[str, Any]:
         file: A YAML file, as copier's ``--data-file``.
 
     Raises:
-        RefusedError: A word has no equals sign, or the file is no mapping.
+        RefusedError: A word has no equals sign, or the file holds no answers.
     """
     found: dict[str, Any] = {}
     if file:
@@ -93,12 +93,7 @@ def read_given(words: Sequence[str], file: Path | None) -> dict[str, Any]:
             raise RefusedError(
                 f"{file} holds no answers: write one answer: value a line"
             )
-    for word in words:
-        name, sign, value = word.partition("=")
-        if not sign or not name:
-            raise RefusedError(f"{word!r} is not of the form answer=value")
-        found[name] = value
-    return found
+    return {**found, **answers_of(words)}
 
 
 class _Dialogue:
