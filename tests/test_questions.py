@@ -4,6 +4,7 @@ import ast
 import json
 import keyword
 import re
+import subprocess
 import sys
 import tempfile
 import tomllib
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ruff import find_ruff_bin
 
 from python_patterns.questions import load_config, load_questions, settle
 from tools.memoising_renderer import renderer_of
@@ -110,6 +112,9 @@ REFUSED_NAMES = [
     ("project_name", "{{ 7*7 }}", "The project name contains a template tag"),
     ("description", "{% raw %}", "The description contains a template tag"),
     ("description", "two\u2028lines", "The description contains a line break"),
+    ("description", "d" * 65, "The description has 65 characters. Use at most 64."),
+    ("description", "one\u202eowt", "contains a character that cannot be seen"),
+    ("project_name", "Zero\u200bWidth", "contains a character that cannot be seen"),
     ("author_name", "{# no #}", "The author contains a template tag"),
     ("author_email", "nobody", "Not a valid email address"),
     ("author_email", 'a"b@example.com', "Not a valid email address"),
@@ -139,6 +144,33 @@ def test_a_bad_answer_is_refused_and_nothing_is_written(
     if (answer, value, sentence) in REFUSED_NAMES:
         # Copier shows it in a line of its own, which is cut at 80 columns.
         assert len(message.partition(": ")[2]) < 80
+
+
+@pytest.mark.parametrize("variant", ["api-medium", "api-small", "flask-medium", "site"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Über Köln \N{EN DASH} naïve café \N{MULTIPLICATION SIGN} 2",
+        "It's \"fast\" & 'small', \N{LEFT SINGLE QUOTATION MARK}so\N{RIGHT SINGLE QUOTATION MARK}",
+        "Сервис для кота no\u00a0break \N{ROCKET}",
+        "a\\b # not {x} %s <b>",
+        "\u4e2d" * 64,
+    ],
+)
+def test_unusual_text_passes_the_linter(
+    tmp_path: Path, variant: str, text: str
+) -> None:
+    file = FAMILY_ROOT / "variants" / f"{variant}.yml"
+    names = {"project_name": text, "description": text, "project_slug": "shop"}
+    answers = {**yaml.safe_load(file.read_text("utf-8")), **names}
+    project = render(answers, tmp_path / "project")
+
+    for words in (["check"], ["format", "--check"]):
+        command = [find_ruff_bin(), *words, "--no-cache", "."]
+        done = subprocess.run(
+            command, cwd=project, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
 
 
 def test_async_is_not_to_be_had_for_computing(tmp_path: Path) -> None:
