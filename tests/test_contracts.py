@@ -158,7 +158,7 @@ VIOLATIONS = {
         "from my_service.views.products import ProductCreate",
     ),
     "a script's service imports its command": (
-        {"purpose": "script", "layout": "layer"},
+        {"purpose": "script", "size": "medium", "layout": "layer"},
         "my_service/services/checks.py",
         "from my_service.commands.checks import check",
     ),
@@ -215,7 +215,12 @@ DJANGO_ASYNC = {"framework": "django", "concurrency": "async", "layout": "layer"
 DJANGO = {"framework": "django", "concurrency": "sync", "layout": "feature"}
 SITE = {"purpose": "site", "concurrency": "sync", "layout": "layer"}
 FLASK = {"framework": "flask", "layout": "layer"}
-SCRIPT = {"purpose": "script", "concurrency": "async", "layout": "layer"}
+SCRIPT = {
+    "purpose": "script",
+    "size": "medium",
+    "concurrency": "async",
+    "layout": "layer",
+}
 SERVICE = "app/services/users.py"
 UNTYPED = """
 def double(number):
