@@ -86,6 +86,12 @@ def grow(session: nox.Session) -> None:
 
 
 @nox.session
+def lives(session: nox.Session) -> None:
+    """Live random lives of projects: edits, growing, and nothing lost."""
+    run_module(session, "tools.lives")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Print what the template costs, as ratios; ``--quick`` for fewer rounds."""
     run_module(session, "tools.bench")
