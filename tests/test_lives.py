@@ -6,7 +6,6 @@ for the command itself.
 
 import itertools
 import os
-import re
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -485,15 +484,54 @@ def test_links_lead_to_what_they_led_to(
 
 
 @pytest.mark.parametrize(
-    ("framework", "path"),
-    [("fastapi", "app/jobs"), ("flask", "app/jobs"), ("django", "app/tasks")],
+    ("framework", "path", "step"),
+    [
+        ("fastapi", "app/jobs", "worker=celery"),
+        ("flask", "app/jobs", "worker=celery"),
+        ("django", "app/tasks", "worker=celery"),
+        ("fastapi", "src", "size=large"),
+        ("django", "src", "size=large"),
+    ],
 )
 def test_a_file_where_a_directory_comes_is_a_conflict(
-    begin: Callable[[str], Life], framework: str, path: str
+    begin: Callable[[str], Life], framework: str, path: str, step: str
 ) -> None:
     life = begin(f"framework={framework} size=medium layout=layer")
     life.write(path, "My notes\n")
+    life.write("app/own.py", "from app.settings import get_settings  # mine\n")
+    life.grow(step)
+    aside = f"{path}~project"
+    assert life.plan.reasons == {aside: "a file here, a directory there"}
+    assert [(one.path, one.stage) for one in life.plan.conflicts] == [(aside, 2)]
+    assert life.text(aside) == "My notes\n"
+    assert "# mine" in life.text(life.path("own.py"))
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_directory_where_a_file_comes_is_a_conflict(
+    begin: Callable[[str], Life], framework: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    life.write("app/worker.py/notes", "My notes\n")
     life.grow("worker=celery")
-    assert any(reason for reason in life.plan.reasons)
-    assert "My notes" in life.all_lines()
-    assert not any(re.search("~[0-9a-f]{40}", path) for path in life.files)
+    assert life.plan.reasons["app/worker.py~template"] == (
+        "a file here, a directory there"
+    )
+    assert life.text("app/worker.py/notes") == "My notes\n"
+    assert "elery" in life.text("app/worker.py~template")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_directory_where_a_moved_file_goes_is_a_conflict(
+    begin: Callable[[str], Life], framework: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    place = "src/my_service/core/settings.py"
+    life.write(f"{place}/notes", "My notes\n")
+    settings = (life.root / "app/settings.py").read_text("utf-8")
+    life.write("app/settings.py", f"{settings}\n\nMY_EDIT = 1\n")
+    life.grow("size=large")
+    assert life.text(f"{place}/notes") == "My notes\n"
+    assert "class Settings" in life.text(f"{place}~template")
+    assert place in life.plan.reasons["app/settings.py"]
+    assert "MY_EDIT = 1" in life.all_lines()

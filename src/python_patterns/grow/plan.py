@@ -58,6 +58,7 @@ WHY = {
     frozenset({1, 3}): "deleted or moved here, changed in the template",
     frozenset({2, 3}): "added here and in the template",
 }
+WHY_ASIDE = "a file here, a directory there"
 REGULAR = ("100644", "100755")
 
 
@@ -326,6 +327,10 @@ class Merger:
         for path, reason in self._faults(tree, targets, open_paths):
             looked[path] = "; ".join(filter(None, [looked.get(path), reason]))
         conflicts = list(merged.conflicts)
+        for path, stage in settled.aside.items():
+            if path in tree:
+                reasons[path] = WHY_ASIDE
+                conflicts.append(Conflict(path, stage, tree[path]))
         for path, reason in looked.items():
             reasons.setdefault(path, reason)
             sides = self._base.get(path), self._ours.get(path), self.new.get(path)
@@ -502,8 +507,7 @@ def _reasons(conflicts: Iterable[Conflict]) -> dict[str, str]:
     for one in conflicts:
         sides.setdefault(one.path, set()).add(one.stage)
     return {
-        path: WHY.get(frozenset(stages), "a file here, a directory there")
-        for path, stages in sides.items()
+        path: WHY.get(frozenset(stages), WHY_ASIDE) for path, stages in sides.items()
     }
 
 

@@ -41,6 +41,8 @@ class Settled:
         origins: The template files that files were before the user renamed them.
         kept: Template files that are the user's now, and why.
         left_out: Files of the new render that the user does not want, and why.
+        aside: Files that make room for a directory, and the stage of the side that they
+            are from.
     """
 
     moves: Moves
@@ -49,6 +51,7 @@ class Settled:
     origins: dict[str, str] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    aside: dict[str, int] = field(default_factory=dict)
 
     def target(self, path: str) -> str:
         """Return where a file that the user changed goes."""
@@ -74,6 +77,10 @@ def _beside(path: str, old: str, new: str) -> str | None:
     if PurePosixPath(path).parent == PurePosixPath(old).parent:
         return str(PurePosixPath(new).with_name(PurePosixPath(path).name))
     return None
+
+
+def _directories(paths: Iterable[str]) -> set[str]:
+    return {str(one) for path in paths for one in PurePosixPath(path).parents} - {"."}
 
 
 @dataclass
@@ -109,6 +116,7 @@ class Settling:
         self._template(renamed)
         self._leave_out(settled, gone - renamed.keys())
         self._own(settled, renamed, packages)
+        self._make_room(settled)
         self._keep(settled)
         settled.blocked = {
             path: target
@@ -231,6 +239,22 @@ class Settling:
             elif target in self.new:
                 settled.occupied.add(target)
         self._rename(moved)
+
+    def _make_room(self, settled: Settled) -> None:
+        """Put files aside that are where a directory of the other side is."""
+        places = {self.moves.of(path) for path in self.own if path not in self.old}
+        inside = _directories(places)
+        for path in [path for path in self.new if path in inside]:
+            aside = f"{path}~template"
+            self.new[aside] = self.new.pop(path)
+            settled.occupied.add(path)
+            settled.aside[aside] = 3
+        inside |= _directories(self.new) | _directories(map(self.moves.of, self.old))
+        for path in self.own:
+            place = self.moves.of(path)
+            if path not in self.old and place in inside:
+                self.moves.places[path] = f"{place}~project"
+                settled.aside[f"{place}~project"] = 2
 
     def _place(
         self,
