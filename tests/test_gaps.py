@@ -175,7 +175,11 @@ MADE = f"_src_path: {family_template()}"
 @pytest.mark.parametrize(
     ("files", "arguments", "sentence"),
     [
-        ({}, [], "{} has no .copier-answers.yml: it is no project of this template"),
+        (
+            {},
+            [],
+            "{} has no .copier-answers.yml: run this in the directory of a project",
+        ),
         ({ANSWERS: "a: ["}, [], "cannot be read"),
         ({ANSWERS: "text"}, [], "does not say where the template is"),
         ({ANSWERS: f"{MADE}\nframework: rails"}, [], "'framework': 'rails' is not in"),

@@ -417,7 +417,9 @@ def test_an_ignored_file_is_not_overwritten(
     framework: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    project = start(made(f"framework={framework}"), tmp_path / "project")
+    project = start(
+        made(f"framework={framework}", "layout=layer"), tmp_path / "project"
+    )
     directory = "app/tasks" if framework == "django" else "app/jobs"
     _ignored(project, directory)
     assert patterns(project, "grow", "worker=celery") == cli.REFUSED
