@@ -610,8 +610,8 @@ MUTANTS = (
         OWN_TESTS,
         FLASK,
         "template/{{ frameworks.flask }}/{{ paths.handlers }}.py.jinja",
-        'if header[0] != "Content-Type"]',
-        'if header[0] not in {"Content-Type", "Allow"}]',
+        "headers=error.get_headers())",
+        "headers=None)",
     ),
     Mutant(
         "every SQL error called an outage (FastAPI)",
