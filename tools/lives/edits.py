@@ -297,7 +297,7 @@ def take_place(writer: Writer) -> str:
 def take_directory(writer: Writer) -> str:
     """Write a file where a directory of the template's goes with other answers."""
     found = [
-        parent.relative_to(writer.root).as_posix()
+        parent.as_posix()
         for path in writer.elsewhere
         for parent in Path(path).parents
         if not (writer.root / parent).exists()
