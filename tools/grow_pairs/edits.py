@@ -175,14 +175,14 @@ def add_endpoint(tree: Path) -> None:
     own, _ = _find(tree, MODULE)
     path, _ = _find(
         tree,
-        r"^@router.(get|post)\(\s*\"/?(checks|predictions)?\"",
+        r"^@(router|bp).(get|post)\(\s*\"/?(checks|predictions)?\"",
         r"^@app\.(get|post)\(",
         r"^urlpatterns = ",
         r"^(async )?def (check|find|enqueue)\w*\(",
     )
     text = path.read_text(encoding="utf-8")
     imported = "words"
-    routes = re.findall(r"^@(router|app)\.(?:get|post)\(", text, re.MULTILINE)
+    routes = re.findall(r"^@(router|bp|app)\.(?:get|post)\(", text, re.MULTILINE)
     if "urlpatterns = [\n" in text:
         imported = ENDPOINT
         _append_view(own)
