@@ -19,12 +19,22 @@ SETTING = re.compile(
     r'|log_level: [^=]* = "ERROR"'
     r'|VERSION = "0.2.0"'
 )
-CHANGES = (
-    ("access_token_minutes: int = Field(default=60", "(default=60", "(default=61"),
-    ("check_timeout_seconds: float = Field(default=5", "(default=5", "(default=7"),
-    ('model_path: Path = Path("model.joblib")', '"model.', '"other.'),
-    ('] = "INFO"', '"INFO"', '"ERROR"'),
-    ('VERSION = "0.1.0"', "0.1", "0.2"),
+# A line, what is replaced in it, and the same where the setting is documented.
+CHANGES: tuple[tuple[str, str, str, tuple[str, str] | None], ...] = (
+    (
+        *("access_token_minutes: int = Field(default=60", "(default=60", "(default=61"),
+        ("ACCESS_TOKEN_MINUTES=60", "ACCESS_TOKEN_MINUTES=61"),
+    ),
+    (
+        *("check_timeout_seconds: float = Field(default=5", "(default=5", "(default=7"),
+        ("CHECK_TIMEOUT_SECONDS=5", "CHECK_TIMEOUT_SECONDS=7"),
+    ),
+    (
+        *('model_path: Path = Path("model.joblib")', '"model.', '"other.'),
+        ("MODEL_PATH=model.", "MODEL_PATH=other."),
+    ),
+    ('] = "INFO"', '"INFO"', '"ERROR"', ("LOG_LEVEL=INFO", "LOG_LEVEL=ERROR")),
+    ('VERSION = "0.1.0"', "0.1", "0.2", None),
 )
 
 
@@ -75,9 +85,12 @@ def change_setting(tree: Path) -> None:
     """Change the default of a setting, or the version of a command without any."""
     path, _ = _find(tree, r"^class Settings\(", r"^VERSION = ")
     text = path.read_text(encoding="utf-8")
-    for line, old, new in CHANGES:
+    for line, old, new, documented in CHANGES:
         if line in text:
             _replace(path, line, line.replace(old, new))
+            example = tree / ".env.example"
+            if documented and example.exists():
+                _replace(example, *documented)
             return
     raise EditError(f"{path} has no setting to change")
 
