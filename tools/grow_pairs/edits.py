@@ -85,14 +85,21 @@ def change_setting(tree: Path) -> None:
     """Change the default of a setting, or the version of a command without any."""
     path, _ = _find(tree, r"^class Settings\(", r"^VERSION = ")
     text = path.read_text(encoding="utf-8")
-    for line, old, new, documented in CHANGES:
+    for line, old, new, _ in CHANGES:
         if line in text:
             _replace(path, line, line.replace(old, new))
-            example = tree / ".env.example"
-            if documented and example.exists():
-                _replace(example, *documented)
             return
     raise EditError(f"{path} has no setting to change")
+
+
+def document_setting(tree: Path) -> None:
+    """Change the setting where it is documented, as a test of the project asks."""
+    example = tree / ".env.example"
+    path, _ = _find(tree, r"^class Settings\(", r"^VERSION = ")
+    settings = path.read_text(encoding="utf-8")
+    for line, old, new, documented in CHANGES:
+        if documented and example.exists() and line.replace(old, new) in settings:
+            _replace(example, *documented)
 
 
 def add_module(tree: Path) -> None:

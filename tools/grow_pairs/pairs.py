@@ -231,6 +231,8 @@ def check(trees: Sequence[Path], scratch: Path, display: Display) -> Report:
         scratch: Directory for what is only needed meanwhile.
         display: Where progress and failures are shown.
     """
+    for tree in trees:
+        edits.document_setting(tree)
     options = Options(scratch / "logs", scratch / "checks")
     stages = frozenset({RENDER, TYPES, OWN_TESTS})
     projects = [Project(one.name, one.name, one, stages) for one in trees]
