@@ -210,8 +210,13 @@ def main(words: Sequence[str] | None = None) -> int:
         "gaps": (_gaps, ""),
         "new": (_new, "; nothing was written"),
     }.get(options.command, (_grow, "; nothing was changed"))
+    from python_patterns.render import kept_on_disk  # noqa: PLC0415 - as above
+
     try:
-        with tempfile.TemporaryDirectory(prefix="patterns-") as scratch:
+        with (
+            tempfile.TemporaryDirectory(prefix="patterns-") as scratch,
+            kept_on_disk(),
+        ):
             return run(options, Path(scratch).resolve())
     except RecoveredError as error:
         print(f"patterns: {error}.", file=sys.stderr)

@@ -3,7 +3,6 @@
 import difflib
 import importlib.metadata
 import json
-import os
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -439,64 +438,30 @@ def _newest(tags: Iterable[str]) -> str | None:
     return versions[max(released)] if released else None
 
 
-@contextmanager
-def _at_hand(order: Order, scratch: Path) -> Iterator[Path]:
-    """Get the template; meanwhile, git reads it from here and not from its address.
+def _at_hand(order: Order, scratch: Path) -> Path:
+    """Return a directory of the template, at the version that is asked for.
 
-    Yields:
-        The directory of the template, at the version that is asked for.
+    Copier fetches it for itself, later: it writes down where it took it from.
     """
     source = Path(order.source)
     if source.is_dir() and not (source / ".git").exists():
         if order.version:
             raise RefusedError(f"{source} is not in git, so it has no {order.version}")
-        yield source
-        return
+        return source
     url = clone_address(order.source)
-    mirror, tree = scratch / "mirror.git", scratch / "template"
+    tree = scratch / "template"
     try:
-        git.run("clone", "--quiet", "--mirror", url, str(mirror), directory=scratch)
-        tags = git.run("tag", directory=mirror).decode().split()
+        clone = ("clone", "--quiet", "--no-checkout", url, tree.name)
+        git.run(*clone, directory=scratch)
+        tags = git.run("tag", directory=tree).decode().split()
         version = order.version or _newest(tags) or "HEAD"
-        git.run(
-            "clone",
-            "--quiet",
-            "--no-checkout",
-            mirror.name,
-            tree.name,
-            directory=scratch,
-        )
-        commit = git.run(
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            f"{version}^{{commit}}",
-            directory=mirror,
-        )
-        git.run(
-            "checkout", "--quiet", "--detach", commit.decode().strip(), directory=tree
-        )
+        git.run("checkout", "--quiet", version, directory=tree)
     except GitError as error:
         raise RefusedError(
             f"the template {order.source} cannot be read"
             f"{f' at {order.version}' if order.version else ''}: {one_line(error)}"
         ) from error
-    number = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
-    instead = {
-        "GIT_CONFIG_COUNT": str(number + 1),
-        f"GIT_CONFIG_KEY_{number}": f"url.{mirror}.insteadOf",
-        f"GIT_CONFIG_VALUE_{number}": url,
-    }
-    before = {name: os.environ.get(name) for name in instead}
-    os.environ.update(instead)
-    try:
-        yield tree
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
+    return tree
 
 
 @contextmanager
@@ -516,7 +481,8 @@ def prepared(order: Order, scratch: Path) -> Iterator[New]:
         KeyboardInterrupt: The user stopped.
     """
     _refuse_full(order.destination)
-    with fast_libraries(), _at_hand(order, scratch) as root:
+    with fast_libraries():
+        root = _at_hand(order, scratch)
         try:
             questions = load_questions(root)
         except (OSError, ValueError, yaml.YAMLError) as error:

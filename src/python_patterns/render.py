@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import CodeType
@@ -72,7 +72,7 @@ class _Kept:
     """Compiled templates of earlier commands, in one file."""
 
     def __init__(self) -> None:
-        self.codes: dict[bytes, CodeType] | None = None
+        self.codes: dict[bytes, CodeType] = {}
         self.is_changed = False
 
     @property
@@ -81,21 +81,25 @@ class _Kept:
         versions = f"{sys.implementation.cache_tag}-jinja-{jinja2.__version__}"
         return cache_directory() / f"templates-{versions}.marshal"
 
-    def load(self) -> dict[bytes, CodeType]:
-        if self.codes is None:
-            try:
-                content = self.path.read_bytes()
-                found = marshal.loads(content) if len(content) < LARGEST else {}  # noqa: S302
-                self.codes = found if isinstance(found, dict) else {}
-            except (OSError, ValueError, EOFError, TypeError, RuntimeError):
-                self.codes = {}
-        return self.codes
+    def load(self) -> None:
+        """Read what was kept; where there is nothing to read, all is compiled."""
+        with suppress(OSError, ValueError, EOFError, TypeError, RuntimeError):
+            content = self.path.read_bytes()
+            found = marshal.loads(content) if len(content) < LARGEST else {}  # noqa: S302
+            self.codes = found if isinstance(found, dict) else {}
+
+    def code(self, key: object, make: Callable[[], CodeType]) -> CodeType:
+        """Return the code that was kept for a key, or make it and keep it."""
+        digest = hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).digest()
+        if digest not in self.codes:
+            self.codes[digest] = make()
+            self.is_changed = True
+        return self.codes[digest]
 
     def save(self) -> None:
         """Keep what was compiled; where that is not possible, it is compiled again."""
         if not self.is_changed:
             return
-        self.is_changed = False
         with suppress(OSError, RuntimeError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Written aside: another command may read or write it now.
@@ -104,7 +108,21 @@ class _Kept:
             Path(file.name).replace(self.path)
 
 
-_kept = _Kept()
+# Those of this command; none in the maintainers' tools, whose processes render much.
+_kept: _Kept | None = None
+
+
+@contextmanager
+def kept_on_disk() -> Iterator[None]:
+    """Keep what Jinja compiles for the next command."""
+    global _kept  # noqa: PLW0603 - as Jinja's own compile, one for the process
+    _kept = _Kept()
+    _kept.load()
+    try:
+        yield
+    finally:
+        _kept.save()
+        _kept = None
 
 
 def _remembering_compile(
@@ -129,14 +147,8 @@ def _remembering_compile(
     if not isinstance(source, str):  # a parsed tree
         return _compile(environment, source, name, filename, **options)
     if key not in _compiled:
-        digest = hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).digest()
-        kept = _kept.load()
-        if digest not in kept:
-            kept[digest] = _compile(environment, source, name, filename, **options)
-            _kept.is_changed = True
-            _compiled[key] = kept[digest]
-            return _compiled[key]
-        _compiled[key] = kept[digest]
+        make = partial(_compile, environment, source, name, filename, **options)
+        _compiled[key] = _kept.code(key, make) if _kept else make()
     # Extensions set their state here: copier's yield tag forgets the last one.
     environment.preprocess(source, name, filename)
     return _compiled[key]
@@ -145,7 +157,7 @@ def _remembering_compile(
 @contextmanager
 def fast_libraries() -> Iterator[None]:
     """Have Jinja cache what it compiled, and PyYAML parse in C where it can."""
-    plain = yaml.SafeLoader
+    plain, compiles = yaml.SafeLoader, jinja2.Environment.compile
     asks_git = getattr(copier_main, "is_git_available", None)
     copier_main.is_git_available = lambda: False  # type: ignore[attr-defined]
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", plain)  # type: ignore[misc]
@@ -153,9 +165,8 @@ def fast_libraries() -> Iterator[None]:
     try:
         yield
     finally:
-        jinja2.Environment.compile = _compile  # type: ignore[method-assign]
+        jinja2.Environment.compile = compiles  # type: ignore[method-assign]
         copier_main.is_git_available = asks_git  # type: ignore[attr-defined, assignment]
-        _kept.save()
         yaml.SafeLoader = plain  # type: ignore[misc]
 
 
