@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.request import url2pathname
 
 import jinja2
 import questionary
@@ -23,7 +24,7 @@ from python_patterns import git
 from python_patterns.answers import answers_of, clone_address, one_line
 from python_patterns.git import GitError
 from python_patterns.grow.report import RefusedError
-from python_patterns.questions import Question, load_config, load_questions
+from python_patterns.questions import Choice, Question, load_config, load_questions
 from python_patterns.render import fast_libraries, render
 
 DISTRIBUTION = "python-patterns"
@@ -69,7 +70,7 @@ def own_source() -> str | None:
     url = str(record.get("url", ""))
     if "vcs_info" in record:
         return f"{record['vcs_info']['vcs']}+{url}"
-    return url.removeprefix("file://") or None
+    return url2pathname(url.removeprefix("file://")) or None
 
 
 def read_given(words: Sequence[str], file: Path | None) -> dict[str, Any]:
@@ -188,7 +189,7 @@ class _Dialogue:
         question: Question, value: object, answers: Mapping[str, Any]
     ) -> str | None:
         """Say why a value is not valid, in one sentence without its full stop."""
-        choices = _choices(question, answers)
+        choices = [*question.offered(answers)]
         values = value if question.details.get("multiselect") else [value]
         for one in values if choices and isinstance(values, list) else ():
             barred = [choice.barred for choice in choices if choice.value == one]
@@ -196,31 +197,8 @@ class _Dialogue:
                 valid = [str(choice.value) for choice in choices if not choice.barred]
                 return f"take {', '.join(valid)}"
             if barred[0]:
-                return barred[0]
-        rule = question.details.get("validator", "")
-        found = question.render(rule, {**answers, question.name: value})
-        return one_line(found).removesuffix(".") or None
-
-
-@dataclass(frozen=True)
-class _Choice:
-    label: str
-    value: Any
-    barred: str
-
-
-def _choices(question: Question, answers: Mapping[str, Any]) -> list[_Choice]:
-    found = []
-    for label, choice in question.choices(answers).items():
-        value, barred = choice, ""
-        if isinstance(choice, dict):
-            value = choice["value"]
-            barred = one_line(question.render(choice.get("validator", ""), answers))
-        rendered = question.render(value, answers)
-        if not question.details.get("multiselect"):
-            rendered = question.cast(rendered, answers)
-        found.append(_Choice(label, rendered, barred))
-    return found
+                return one_line(barred[0])
+        return one_line(question.error(value, answers)).removesuffix(".") or None
 
 
 def _ask(
@@ -249,12 +227,12 @@ def _ask(
     text = str(question.render(question.details.get("help", question.name), answers))
     # What is answered stands below.
     text = f"{text.strip()}\n "
-    choices = _choices(question, answers)
+    choices = [*question.offered(answers)]
     titles = {
         json.dumps(choice.value): questionary.Choice(
             choice.label,
             choice,
-            disabled=choice.barred or None,
+            disabled=one_line(choice.barred) or None,
             checked=isinstance(default, list) and choice.value in default,
         )
         for choice in choices
@@ -280,7 +258,7 @@ def _ask(
             validate=lambda typed: error(question, typed or default, answers) or True,
         )
     answer = _run(prompt)
-    if isinstance(answer, _Choice):
+    if isinstance(answer, Choice):
         return answer.value
     if isinstance(answer, list):
         return [choice.value for choice in answer]

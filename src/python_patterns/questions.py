@@ -88,6 +88,21 @@ def _template(jinja: jinja2.Environment, source: str) -> jinja2.Template:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One choice of a question.
+
+    Attributes:
+        label: What is shown.
+        value: The answer that it gives.
+        barred: Why it cannot be taken; empty if it can.
+    """
+
+    label: str
+    value: Any
+    barred: str
+
+
+@dataclass(frozen=True)
 class Question:
     """One question, with the parts of copier's rules that decide validity."""
 
@@ -145,19 +160,27 @@ class Question:
         )
         return {str(label): value for label, value in pairs}
 
-    def valid_values(self, answers: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield the choices that no validator bars."""
-        for choice in self.choices(answers).values():
+    def offered(self, answers: Mapping[str, Any]) -> Iterator[Choice]:
+        """Yield the choices, also those that cannot be taken."""
+        for label, choice in self.choices(answers).items():
             barred: object = ""
             value = choice
             if isinstance(choice, dict):
                 barred = self.render(choice.get("validator", ""), answers)
                 value = choice["value"]
             value = self.cast(self.render(value, answers), answers)
-            rule = self.details.get("validator", "")
-            error = self.render(rule, {**answers, self.name: value})
-            if not str(barred).strip() and not str(error).strip():
-                yield value
+            yield Choice(label, value, str(barred).strip())
+
+    def error(self, value: object, answers: Mapping[str, Any]) -> str:
+        """Return what the validator says of a value; nothing if it is valid."""
+        rule = self.details.get("validator", "")
+        return str(self.render(rule, {**answers, self.name: value})).strip()
+
+    def valid_values(self, answers: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield the choices that no validator bars."""
+        for choice in self.offered(answers):
+            if not choice.barred and not self.error(choice.value, answers):
+                yield choice.value
 
 
 def load_questions(root: Path) -> list[Question]:
