@@ -129,6 +129,14 @@ def test_a_repository_gives_its_newest_version_or_the_one_asked_for(
     assert "cannot be read at v9" in capsys.readouterr().err
 
 
+def test_several_choices_are_words_with_commas(family: Path, tmp_path: Path) -> None:
+    words = ["new", "--defaults", "--source", str(family), str(tmp_path / "new")]
+    data = ["--data", "infrastructure=redis, postgresql", "--data", "purpose=admin"]
+    assert cli.main([*words, *data]) == 0
+    answers = (tmp_path / "new" / ".copier-answers.yml").read_text("utf-8")
+    assert yaml.safe_load(answers)["infrastructure"] == ["redis", "postgresql"]
+
+
 def test_a_dialogue_that_is_stopped_writes_nothing(
     family: Path, tmp_path: Path, environment: Mapping[str, str]
 ) -> None:

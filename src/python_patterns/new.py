@@ -389,12 +389,13 @@ class New:
         Raises:
             RefusedError: The template is not one that this copier can render.
         """
-        said = {name: self.answers[name] for name in self.asked}
         order = self.order
+        # As they were read: copier takes no words for a list.
+        said = {name: self.answers[name] for name in (*order.given, *self.asked)}
         try:
             rendered = render(
                 order.source,
-                {**order.given, **said},
+                said,
                 order.destination,
                 version=order.version,
             )
