@@ -398,6 +398,14 @@ def test_a_template_without_its_history_says_what_to_do(
     assert f"git -C {shallow} fetch --unshallow --tags" in last
 
 
+def test_several_answers_are_a_list(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert patterns(project, "grow", "infrastructure=redis") == cli.REFUSED
+    assert "write several answers as name=[one,two]" in capsys.readouterr().err
+    assert patterns(project, "grow", "infrastructure=[redis]") == 0
+
+
 def test_it_says_what_it_does(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

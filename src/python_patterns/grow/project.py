@@ -87,6 +87,9 @@ def _sentences(what: str, source: str) -> Iterator[None]:
         said = error.stderr or error.stdout or str(error)
         lines = [line for line in str(said).splitlines() if line.strip()]
         raise RefusedError(f"{what}: {lines[-1] if lines else 'git failed'}") from error
+    except TypeError as error:  # of a question with several answers
+        hint = "write several answers as name=[one,two]"
+        raise RefusedError(f"{what}: {one_line(error)}; {hint}") from error
     except (CopierError, jinja2.TemplateError, ValueError, OSError) as error:
         if "revision" in str(error):
             _refuse_shallow(source)
