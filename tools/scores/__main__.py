@@ -122,11 +122,12 @@ def measure(variants: Iterable[Variant], number: int, scratch: Path) -> list[Sco
     known = equivalents()
     scores: list[Score] = []
     places: dict[str, tuple[Score, Mutant]] = {}
+    originals: list[Project] = []
     projects: list[Project] = []
     for variant in variants:
         tree = render(variant.answers, scratch / variant.name)
         every = mutants_of(tree)
-        projects.append(Project(variant.name, variant.name, tree, TESTS))
+        originals.append(Project(variant.name, variant.name, tree, TESTS))
         score = Score(variant.name, len(every))
         scores.append(score)
         for place, mutant in enumerate(every[:number]):
@@ -139,12 +140,16 @@ def measure(variants: Iterable[Variant], number: int, scratch: Path) -> list[Sco
             projects.append(Project(name, variant.name, copy, TESTS))
     options = Options(DEFAULT_CACHE / "scores", scratch / "scratch", is_quick=True)
     display = Display(Console(stderr=True))
-    # The matrix looks at the format and at the linter's findings as well: not tests.
-    failures = run(projects, options, display).failures
-    failed = {name for name, stage in failures if stage == OWN_TESTS}
-    if broken := sorted(failed - places.keys()):
+
+    def failing(several: Sequence[Project]) -> set[str]:
+        """The matrix looks at format and linter's findings as well: not tests."""
+        failures = run(several, options, display).failures
+        return {name for name, stage in failures if stage == OWN_TESTS}
+
+    if broken := sorted(failing(originals)):
         raise RuntimeError(f"Tests fail without a change: {', '.join(broken)}.")
-    left = [one for one in projects if one.id in places.keys() - failed]
+    failed = failing(projects)
+    left = [one for one in projects if one.id not in failed]
     checks = [replace(one, stages=frozenset({TYPES})) for one in left]
     failures = run(checks, options, display).failures
     typed = {name for name, stage in failures if stage == TYPES}
