@@ -97,6 +97,7 @@ MISTAKES: Mapping[str, tuple[Callable[[Path], None], int, str]] = {
     "yaml": (add_file("broken.yml", "a: [\n"), RENDER, "ParserError"),
     "space": (add_file("notes.md", "a \n"), RENDER, "notes.md:1: trailing whitespace"),
     "blank": (add_file("notes.md", "a\n\n\n\nb\n"), RENDER, "three blank lines"),
+    "first line": (add_file("notes.md", "\na\n"), RENDER, "begins with an empty line"),
     "newline": (add_file("notes.md", "a"), RENDER, "exactly one newline"),
     # The same size as in the project that is checked first; see same_times.
     "type": (append('\n\nPLANTED: int = "34"\n'), TYPES, "Incompatible types"),

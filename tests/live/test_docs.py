@@ -71,7 +71,7 @@ def test_the_documentation_loads_behind_a_prefix_from_one_origin(
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url))
     with project.server("/health/live") as (_, port), proxy(port) as base:
-        page.goto(f"{base}/docs")
+        page.goto(f"{base}/")  # leads to /docs
         page.locator(".opblock").first.wait_for()
         found = page.evaluate("fetch('openapi.json').then((answer) => answer.json())")
 
@@ -89,7 +89,7 @@ def test_production_serves_no_documentation(tmp_path: Path) -> None:
         tree = render(shape, scratch / "project")
         project = live.make(tree, logs=scratch / "logs", variables=live.PRODUCTION)
         with project.server("/health/live") as (_, port):
-            for path in ("/docs", "/docs/assets/swagger-ui.css", "/openapi.json"):
+            for path in ("/", "/docs", "/docs/assets/swagger-ui.css", "/openapi.json"):
                 with closing(http.client.HTTPConnection("127.0.0.1", port)) as client:
                     client.request("GET", path)
                     assert client.getresponse().status == 404

@@ -96,6 +96,8 @@ def _format_errors(suffix: str, text: str) -> Iterator[str]:
     if "\n\n\n\n" in text:
         line_number = text[: text.index("\n\n\n\n")].count("\n") + 2
         yield f"{line_number}: three blank lines or more"
+    if text.startswith("\n"):
+        yield "1: begins with an empty line"
     if text and (not text.endswith("\n") or text.endswith("\n\n")):
         yield f"{text.count(chr(10))}: does not end in exactly one newline"
 
