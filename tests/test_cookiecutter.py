@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import copier
@@ -129,13 +131,16 @@ def asked(project: Path) -> dict[str, Any]:
 
 
 def run(
-    *command: str | Path, home: Path, typed: str = ""
+    *command: str | Path,
+    home: Path,
+    typed: str = "",
+    variables: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
     """Run a module of this environment as somebody whose home is there."""
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=home,
-        env={**os.environ, "HOME": str(home)},
+        env={**os.environ, "HOME": str(home), **variables},
         input=typed,
         capture_output=True,
         text=True,
@@ -389,6 +394,27 @@ def test_replays_and_configurations_give_the_same(small: Path, tmp_path: Path) -
         run(*template, *words, "--output-dir", way, home=tmp_path).check_returncode()
         (project,) = (tmp_path / way).iterdir()
         assert files(project) == files(copied), way
+
+
+@pytest.mark.parametrize("identity", IDENTITIES[:2])
+def test_the_next_steps_are_those_that_copier_prints(
+    root: Path, small: Path, tmp_path: Path, identity: dict[str, str]
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    words = ["--no-input", *map("=".join, identity.items())]
+    command = ("cookiecutter", small, "--directory", "api-small", *words)
+    variables = {"TMPDIR": str(tmp_path / "scratch")}  # what is below it is no project
+    made = run(*command, home=tmp_path, variables=variables)
+    said = made.stdout.strip()
+    copied = tmp_path / "copied"
+    data = [f"--data={name}={value}" for name, value in identity.items()]
+    words = ["--defaults", "--data=preset=api-small", *data]
+    printed = run("copier", "copy", *words, root, copied, home=tmp_path).stderr
+
+    assert said.startswith(f"Created {identity['project_name']} in {tmp_path}")
+    assert f"uvx --from {root} patterns grow" in said
+    [main] = [path for path in tmp_path.glob("*/main.py") if path.parent != copied]
+    assert said.replace(str(main.parent), str(copied)) in printed
 
 
 def test_cruft_creates_checks_and_updates(

@@ -124,7 +124,6 @@ def test_a_gap_is_where_it_is_and_nowhere_else(tmp_path: Path, name: str) -> Non
 def test_what_is_written_down_is_what_is_found(tmp_path: Path, name: str) -> None:
     project = render(RULES[name][0], tmp_path / "project")
     record = project / "docs" / "decisions.md"
-    record = record if record.is_file() else project / "README.md"
     written = " ".join(record.read_text("utf-8").split())
 
     for gap in gaps(project):

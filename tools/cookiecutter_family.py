@@ -30,7 +30,7 @@ from rich.console import Console
 
 from python_patterns import git
 from python_patterns.git import GitError
-from python_patterns.questions import load_config
+from python_patterns.questions import load_config, load_questions, settle
 from tools.combinations import SelectionError, find_combinations, select
 from tools.template import FAMILY_ROOT, TEMPLATE_PARTS, check_out, render
 
@@ -110,6 +110,22 @@ HOOK_END = """\
 sentence = json.loads(r'{{ sentences|select|first|default('')|tojson }}')
 if sentence:
     sys.exit(sentence)
+"""
+# Cruft generates projects again, to compare them: in directories that it removes.
+HOOK_AFTER = """\
+\"\"\"Says what to do next, as copier does.\"\"\"
+
+import json
+import tempfile
+from pathlib import Path
+
+{% set message %}
+MESSAGE
+{% endset %}
+message = json.loads(r'{{ message|tojson }}')
+project = Path.cwd().resolve()
+if Path(tempfile.gettempdir()).resolve() not in project.parents:
+    print(message.replace("DIRECTORY", str(project)).strip())
 """
 INCLUDED = re.compile(r"\{%-?\s*(?:include|from)\s+'([^']+)'[^%]*%\}")
 
@@ -222,6 +238,7 @@ class Compiler:
         self.origin = origin
         self.scratch = scratch
         self.config = load_config(template)
+        self.all_questions = load_questions(template)
         self.questions = {
             name: details
             for name, details in self.config.items()
@@ -346,6 +363,7 @@ class Compiler:
                 target.write_bytes(content if compiled is None else compiled)
                 shutil.copymode(file, target)
         self._write_settings(destination, as_they_are)
+        self._write_message(destination, answers)
         self._prove(variant, destination)
         return len(files)
 
@@ -411,6 +429,19 @@ class Compiler:
         macro = destination / "templates" / IMPORTS
         macro.parent.mkdir(parents=True)
         shutil.copy(self.imports, macro)
+
+    def _write_message(self, destination: Path, answers: Mapping[str, str]) -> None:
+        """Write the hook that says what copier says after copying."""
+        values = settle(self.all_questions, answers)
+        known = {
+            "_copier_conf": {"dst_path": "DIRECTORY"},
+            "_copier_answers": {"_src_path": self.origin.source},
+        }
+        text = self.config["_message_after_copy"]
+        message = str(self.all_questions[0].render(text, {**values, **known}))
+        hook = destination / "hooks" / "post_gen_project.py"
+        compiled = self._as_template(message.strip(), "_message_after_copy")
+        hook.write_text(HOOK_AFTER.replace("MESSAGE", compiled), "utf-8")
 
     # --- Proof ------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """A project's answers: the file that records them, and questions that were renamed."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,8 +100,7 @@ def with_address(text: str, source: str) -> str:
     """
     url = clone_address(source)
     source = f"git+{url}" if url.startswith(("https://", "ssh://")) else source
-    explained = " (replace TEMPLATE with the address of the template)"
-    return text.replace(explained, "").replace("TEMPLATE", source)
+    return text.replace("TEMPLATE", shlex.quote(source))
 
 
 def _deleted_in(directory: Path) -> str:

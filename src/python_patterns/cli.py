@@ -177,7 +177,7 @@ def _new(options: argparse.Namespace, scratch: Path) -> int:
             print(f"\n{new.summary(ready)}\n")
             if not new.is_confirmed(ready):
                 raise KeyboardInterrupt
-        print(wrapped(with_address(ready.write(), source)))
+        print(wrapped(ready.write()))
     return 0
 
 

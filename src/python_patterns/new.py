@@ -403,7 +403,11 @@ class New:
             raise RefusedError(one_line(error).removesuffix(".")) from error
         known = SimpleNamespace(dst_path=order.destination)
         text = load_config(self.root)["_message_after_copy"]
-        combined = {**rendered.values, "_copier_conf": known}
+        combined = {
+            **rendered.values,
+            "_copier_conf": known,
+            "_copier_answers": {"_src_path": order.source},
+        }
         return str(self.questions[0].render(text, combined)).strip("\n")
 
 
