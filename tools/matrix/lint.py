@@ -23,6 +23,7 @@ import ruff
 import yaml
 
 from python_patterns.imports import imports
+from tools import guides
 from tools.memoising_renderer import File, renderer_of
 from tools.template import render, set_times_by_content
 
@@ -31,6 +32,8 @@ LEFTOVER_TAG = re.compile(r"(?<!\$)\{\{|\{%|\{#")
 # In Python a doubled brace is what an f-string needs to show one.
 LEFTOVER_TAG_PYTHON = re.compile(r"(?<!\$)\{\{ [\w.]+ (\}\}|\|)|\{% |\{# ")
 PYTHON = {".py", ".pyi"}
+# What guides say to change.
+GUIDED = {".py", ".html", ".md", ".toml", ".example"}
 # Where ruff keeps its settings, and where it looks for a project's modules.
 SETTINGS = {"pyproject.toml", "ruff.toml", ".ruff.toml"}
 SOURCE_ROOTS = ("", "src/")
@@ -57,6 +60,11 @@ def read(tree: Path) -> Files:
         )
         for path in sorted(tree.rglob("*"))
     }
+
+
+@functools.cache
+def _text(content: bytes) -> str:
+    return content.decode(errors="replace")
 
 
 @functools.cache
@@ -88,8 +96,11 @@ def _load(suffix: str, text: str) -> None:
 
 def _format_errors(suffix: str, text: str) -> Iterator[str]:
     tag = LEFTOVER_TAG_PYTHON if suffix == ".py" else LEFTOVER_TAG
+    is_shown = False  # guides of a site show its templates
     for number, line in enumerate(text.split("\n"), start=1):
-        if suffix != ".html" and (found := tag.search(line)):
+        if suffix == ".md" and line.startswith("```"):
+            is_shown = line in {"```html", "```diff"}
+        if suffix != ".html" and not is_shown and (found := tag.search(line)):
             yield f"{number}: leftover template tag {found[0].strip()!r}"
         if line != line.rstrip():
             yield f"{number}: trailing whitespace"
@@ -130,6 +141,12 @@ def file_errors(files: Files) -> list[str]:
         if file
         for error in _content_errors(_suffix(name), file.content)
     ]
+    texts = {
+        name: _text(file.content)
+        for name, file in files.items()
+        if file and _suffix(name) in GUIDED
+    }
+    errors += guides.errors(texts)
     if not any(_suffix(name) in PYTHON for name in files):
         errors.append("no Python file was rendered")
     return errors
