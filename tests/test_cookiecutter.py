@@ -402,6 +402,7 @@ def test_the_next_steps_are_those_that_copier_prints(
 ) -> None:
     (tmp_path / "scratch").mkdir()
     words = ["--no-input", *map("=".join, identity.items())]
+    command: tuple[str | Path, ...]
     command = ("cookiecutter", small, "--directory", "api-small", *words)
     variables = {"TMPDIR": str(tmp_path / "scratch")}  # what is below it is no project
     made = run(*command, home=tmp_path, variables=variables)

@@ -99,6 +99,13 @@ MISTAKES: Mapping[str, tuple[Callable[[Path], None], int, str]] = {
     "blank": (add_file("notes.md", "a\n\n\n\nb\n"), RENDER, "three blank lines"),
     "first line": (add_file("notes.md", "\na\n"), RENDER, "begins with an empty line"),
     "newline": (add_file("notes.md", "a"), RENDER, "exactly one newline"),
+    "guide": (
+        add_file(
+            "docs/add-a-feature.md", "| `pyproject.toml` | the lines with `no such` |\n"
+        ),
+        RENDER,
+        "docs/add-a-feature.md: pyproject.toml: No line holds 'no such",
+    ),
     # The same size as in the project that is checked first; see same_times.
     "type": (append('\n\nPLANTED: int = "34"\n'), TYPES, "Incompatible types"),
     "undeclared": (append("\n\nimport packaging\n"), TYPES, "imports packaging of"),

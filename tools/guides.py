@@ -100,7 +100,9 @@ def _without(text: str, what: str) -> str:
     gone = set[int]()
     known = set[str]()
     tree = ast.parse(text)
-    methods = [each for one in tree.body if isinstance(one, ast.ClassDef) for each in one.body]
+    methods = [
+        each for one in tree.body if isinstance(one, ast.ClassDef) for each in one.body
+    ]
     for node in (*tree.body, *methods):
         name = getattr(node, "name", "")
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):

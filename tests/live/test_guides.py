@@ -1,11 +1,14 @@
 """The guides of projects, done as they are written; then the projects' own checks."""
 
+import io
+import json
 import os
 import re
 import shlex
+import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from tools.template import render
 
 # In the place of uv: it runs programs of the environment that is on PATH.
 UV = """#!/bin/sh
-[ "$1" != run ] || { shift; exec "$@"; }
+[ "$1" != run ] || { shift; [ "$1" != --no-dev ] || shift; exec "$@"; }
 """
 SQLITE = {"database": "sqlite", "size": "medium", "worker": "none"}
 # Whose example goes, and nothing that mentions it stays.
@@ -58,26 +61,30 @@ OTHERS: Mapping[str, Mapping[str, Any]] = {
 NAMES_OF_THE_EXAMPLE = re.compile(r"\b(Product[A-Z]?\w*|products_\w+|sample_data)\b")
 
 
-@contextmanager
-def shell(
-    answers: Mapping[str, Any], scratch: Path, **variables: str
-) -> Iterator[tuple[Path, Callable[[str], None]]]:
-    """Make a project, and what runs command lines in it as they are written."""
-    tree = render(answers, scratch / "project")
-    commit(tree)
-    project = live.make(tree, logs=scratch / "logs", variables=variables)
-    programs = scratch / "programs"
-    programs.mkdir()
-    (programs / "uv").write_text(UV)
-    (programs / "uv").chmod(0o755)
-    places = (str(programs), str(project.environment / "bin"), os.environ["PATH"])
-    environment = {**project.variables, "PATH": os.pathsep.join(places)}
+class Shell:
+    """Runs command lines in a project, as they are written."""
 
-    def run(command: str) -> None:
+    def __init__(
+        self, answers: Mapping[str, Any], scratch: Path, **variables: str
+    ) -> None:
+        """Make the project."""
+        self.tree = render(answers, scratch / "project")
+        commit(self.tree)
+        project = live.make(self.tree, logs=scratch / "logs", variables=variables)
+        programs = scratch / "programs"
+        programs.mkdir()
+        (programs / "uv").write_text(UV)
+        (programs / "uv").chmod(0o755)
+        places = (str(programs), str(project.environment / "bin"), os.environ["PATH"])
+        self.variables = {**project.variables, "PATH": os.pathsep.join(places)}
+        self.project = project
+
+    def __call__(self, command: str) -> None:
+        """Run a command line to its end."""
         done = subprocess.run(
             ["/bin/sh", "-ec", command],
-            cwd=tree,
-            env=environment,
+            cwd=self.tree,
+            env=self.variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -85,9 +92,14 @@ def shell(
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
-    for words in project.commands.prepare:
-        run(shlex.join(words))
-    yield tree, run
+    def start(self) -> None:
+        """Do what the README says before the first start."""
+        for words in self.project.commands.prepare:
+            self(shlex.join(words))
+
+    def follow(self, name: str) -> None:
+        """Do what a guide says."""
+        guides.follow(guide(self.tree, name), guides.Tree(self.tree), self)
 
 
 def guide(tree: Path, name: str) -> str:
@@ -96,18 +108,68 @@ def guide(tree: Path, name: str) -> str:
 
 @pytest.mark.parametrize("name", [*WITH_PRODUCTS, *OTHERS])
 def test_a_feature_is_added_as_written(tmp_path: Path, name: str) -> None:
-    with shell({**WITH_PRODUCTS, **OTHERS}[name], tmp_path) as (tree, run):
-        guides.follow(guide(tree, "add-a-feature"), guides.Tree(tree), run)
+    shell = Shell({**WITH_PRODUCTS, **OTHERS}[name], tmp_path)
+    shell.start()
+    shell.follow("add-a-feature")
 
 
 @pytest.mark.parametrize("name", WITH_PRODUCTS)
 def test_the_example_is_taken_out_as_written(tmp_path: Path, name: str) -> None:
-    with shell(WITH_PRODUCTS[name], tmp_path) as (tree, run):
-        guides.follow(guide(tree, "remove-the-example"), guides.Tree(tree), run)
+    shell = Shell(WITH_PRODUCTS[name], tmp_path)
+    shell.start()
+    shell.follow("remove-the-example")
 
-        left = [
-            path.relative_to(tree).as_posix()
-            for path in tree.rglob("*.py")
-            if NAMES_OF_THE_EXAMPLE.search(path.read_text("utf-8"))
-        ]
-        assert [path for path in left if not path.startswith("migrations/")] == []
+    left = [
+        path.relative_to(shell.tree).as_posix()
+        for path in shell.tree.rglob("*.py")
+        if NAMES_OF_THE_EXAMPLE.search(path.read_text("utf-8"))
+    ]
+    assert [path for path in left if not path.startswith("migrations/")] == []
+
+
+# --- Deploy ---------------------------------------------------------------------------
+
+DEPLOYED = ("fastapi-layer", "fastapi-feature", "django-feature", "flask-layer", "site")
+VALUES = {"ALLOWED_HOSTS": "127.0.0.1", "FORWARDED_ALLOW_IPS": "127.0.0.1"}
+
+
+def settings_of(text: str, data: Path) -> dict[str, str]:
+    """Read the settings that a guide says to give, with values that it describes."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+) \|$", text, re.MULTILINE)
+    found = dict(VALUES)
+    for name, value in rows:
+        if command := re.search(r"`python -c \"(.+)\"`", value):
+            with redirect_stdout(io.StringIO()) as printed:
+                exec(command[1])  # noqa: S102 - what our own guide says
+            found[name] = printed.getvalue().strip()
+        elif name == "DATABASE_URL":
+            url = re.findall("`([^`]+)`", value)[0]
+            found[name] = url.replace("sqlite:////data", f"sqlite:///{data}")
+    assert set(found) >= {name for name, _ in rows}
+    return {name: found[name] for name, _ in rows} | {"ENVIRONMENT": "production"}
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_a_project_is_deployed_as_written(tmp_path: Path, name: str) -> None:
+    answers = WITH_PRODUCTS.get(name) or WITH_PRODUCTS["site-feature"]
+    text = guide(render(answers, tmp_path / "read"), "deploy")
+    (tmp_path / "data").mkdir()
+    shell = Shell(answers, tmp_path, **settings_of(text, tmp_path / "data"))
+    dockerfile = (shell.tree / "Dockerfile").read_text("utf-8").replace("\\\n", "")
+
+    for command in re.findall("^RUN (uv run .+)$", dockerfile, re.MULTILINE):
+        shell(command)
+    [_, migrate] = re.findall("^```console\n(.+)\n```$", text, re.MULTILINE)
+    shell(migrate)
+    [served] = re.findall(r"^CMD (\[.+\])$", dockerfile, re.MULTILINE)
+    port = live.free_port()
+    options = {"gunicorn": f"127.0.0.1:{port}", "uvicorn": f"127.0.0.1 --port {port}"}
+    words: list[str] = json.loads(served)
+    *words, _ = words  # where it listens in the container
+    words += options[words[0]].split()
+    with shell.project.running(words, tmp_path / "server.log") as process:
+        live.wait_until(
+            lambda: live.answers(port, "/health/ready", process), "a healthy answer"
+        )
+        # Having stopped, uvicorn sends itself the signal again.
+        assert live.stop(process) in {0, -signal.SIGTERM}
