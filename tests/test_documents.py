@@ -1,23 +1,51 @@
 """What the documents of the family show is what the template does."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from python_patterns.questions import load_questions
 from tools.combinations import find_combinations
 from tools.dialogues import Moment, document, moments
-from tools.documents import COMBINATIONS, describe, with_dialogues
-from tools.template import FAMILY_ROOT
+from tools.documents import COMBINATIONS, WHICH, describe, examples, with_dialogues
+from tools.template import FAMILY_ROOT, render
 from tools.terminal import COLUMNS, LINES
 
 README = (FAMILY_ROOT / "README.md").read_text("utf-8")
+COMING_FROM = (FAMILY_ROOT / "docs" / "coming-from.md").read_text("utf-8")
 CHOOSING = (FAMILY_ROOT / "docs" / "choosing.md").read_text("utf-8")
 
 
 def test_the_combinations_are_current() -> None:
     """Where not: ``python -m tools.documents`` writes them."""
     assert COMBINATIONS.read_text("utf-8") == describe(find_combinations(FAMILY_ROOT))
+
+
+def test_the_examples_are_current() -> None:
+    """Where not: ``python -m tools.documents`` writes them."""
+    assert WHICH.read_text("utf-8") == examples()
+
+
+SECTION = re.compile(
+    r"^patterns new \S+ ([^\n]+)$.*?^(\|.+?)\n\n", re.MULTILINE | re.DOTALL
+)
+
+
+@pytest.mark.parametrize(("words", "table"), SECTION.findall(COMING_FROM))
+def test_what_other_templates_have_is_where_the_document_says(
+    tmp_path: Path, words: str, table: str
+) -> None:
+    answers = dict(word.split("=") for word in words.split() if "=" in word)
+    project = render(answers, tmp_path)
+    for row in table.splitlines()[2:]:
+        here = row.split("|")[2]
+        for name in re.findall(r"`([\w./-]+)`", here):
+            is_path = "/" in name.strip("/") or name.endswith((".py", ".md", ".yaml"))
+            if is_path and not name.startswith(
+                ("/", "models", "views", "forms", "urls")
+            ):
+                assert (project / name).exists() or name == "admin.py", row
 
 
 @pytest.fixture(scope="module")

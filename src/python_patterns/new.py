@@ -309,7 +309,10 @@ def advice(answers: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for name in ("framework", "size"):
         found = answers[f"recommended_{name}"]
         yield name, found["value"], found["why"]
+    has_tables = answers["recommended"]["database"]["value"] != "none"
     for name, found in answers["recommended"].items():
+        if name == "orm" and not has_tables:
+            continue
         if name == "concurrency" or name in answers["open_choices"]:
             yield name, found["value"], found["why"]
 
