@@ -89,7 +89,7 @@ OF_A_MAPPER = re.compile(
     | (models|repositories)/\w+\.py
     | (users/jobs|jobs/users)\.py
     | migrations/.+
-    | (README\.md|docs/decisions\.md|compose\.yaml|pyproject\.toml)
+    | (README\.md|docs/[a-z-]+\.md|compose\.yaml|pyproject\.toml)
     | (\.env\.example|\.copier-answers\.yml))$
     """,
     re.VERBOSE,

@@ -125,7 +125,7 @@ def _without(text: str, what: str) -> str:
 
 
 def follow(
-    text: str, files: MutableMapping[str, str], run: Callable[[str], None]
+    text: str, files: MutableMapping[str, str], run: Callable[[str], object]
 ) -> None:
     """Do what a guide says.
 

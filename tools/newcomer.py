@@ -1,8 +1,8 @@
 """A newcomer's clock: from the README's first command to a first answer.
 
-``python -m tools.newcomer`` types what README.md says, and then what the project's own
-README says, as somebody who has Python, pip and git, and nothing in any cache. It prints
-the minutes, the disk space and the number of commands.
+``python -m tools.newcomer`` types what README.md says, and then what the project's
+README says, as somebody who has Python, pip and git, and nothing in any cache. It
+prints the minutes, the disk space and the number of commands.
 """
 
 import argparse
@@ -210,8 +210,8 @@ def table(results: Mapping[str, Result]) -> Iterator[str]:
     yield "| project | minutes | disk | commands |"
     yield "|---|---|---|---|"
     for name, result in results.items():
-        size = result.size / MEGABYTE
-        yield f"| {name} | {result.seconds / 60:.1f} | {size:.0f} MB | {result.commands} |"
+        minutes, size = result.seconds / 60, result.size / MEGABYTE
+        yield f"| {name} | {minutes:.1f} | {size:.0f} MB | {result.commands} |"
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
+import tomllib
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -21,6 +22,9 @@ from tools.template import render
 # In the place of uv: it runs programs of the environment that is on PATH.
 UV = """#!/bin/sh
 [ "$1" != run ] || { shift; [ "$1" != --no-dev ] || shift; exec "$@"; }
+"""
+COMMAND = """#!/bin/sh
+exec python -c "from {0} import {1}; {1}()" "$@"
 """
 SQLITE = {"database": "sqlite", "size": "medium", "worker": "none"}
 # Whose example goes, and nothing that mentions it stays.
@@ -73,14 +77,21 @@ class Shell:
         project = live.make(self.tree, logs=scratch / "logs", variables=variables)
         programs = scratch / "programs"
         programs.mkdir()
-        (programs / "uv").write_text(UV)
-        (programs / "uv").chmod(0o755)
+        declared = tomllib.loads((self.tree / "pyproject.toml").read_text("utf-8"))
+        # The environment is shared: the project is not installed in it.
+        own = {
+            name: COMMAND.format(*place.split(":"))
+            for name, place in declared.get("project", {}).get("scripts", {}).items()
+        }
+        for name, text in {"uv": UV, **own}.items():
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
         places = (str(programs), str(project.environment / "bin"), os.environ["PATH"])
         self.variables = {**project.variables, "PATH": os.pathsep.join(places)}
         self.project = project
 
-    def __call__(self, command: str) -> None:
-        """Run a command line to its end."""
+    def __call__(self, command: str) -> str:
+        """Run a command line to its end, and return what it prints."""
         done = subprocess.run(
             ["/bin/sh", "-ec", command],
             cwd=self.tree,
@@ -91,6 +102,7 @@ class Shell:
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        return done.stdout
 
     def start(self) -> None:
         """Do what the README says before the first start."""
