@@ -171,7 +171,8 @@ def test_a_project_is_deployed_as_written(tmp_path: Path, name: str) -> None:
 
     for command in re.findall("^RUN (uv run .+)$", dockerfile, re.MULTILINE):
         shell(command)
-    [_, migrate] = re.findall("^```console\n(.+)\n```$", text, re.MULTILINE)
+    section = text.partition("## 3. Migrate")[2]
+    [migrate] = re.findall("^```console\n(.+)\n```$", section, re.MULTILINE)
     shell(migrate)
     [served] = re.findall(r"^CMD (\[.+\])$", dockerfile, re.MULTILINE)
     port = live.free_port()
