@@ -17,6 +17,7 @@ import pytest
 
 from repositories import commit
 from tools import guides, live
+from tools.matrix.checks import describe
 from tools.template import render
 
 # In the place of uv: it runs programs of the environment that is on PATH.
@@ -86,8 +87,14 @@ class Shell:
         for name, text in {"uv": UV, **own}.items():
             (programs / name).write_text(text)
             (programs / name).chmod(0o755)
+        describe(self.tree, programs)
         places = (str(programs), str(project.environment / "bin"), os.environ["PATH"])
-        self.variables = {**project.variables, "PATH": os.pathsep.join(places)}
+        modules = (str(programs), project.variables["PYTHONPATH"])
+        self.variables = {
+            **project.variables,
+            "PATH": os.pathsep.join(places),
+            "PYTHONPATH": os.pathsep.join(modules),
+        }
         self.project = project
 
     def __call__(self, command: str) -> str:

@@ -241,7 +241,7 @@ def own_test_errors(
     # importable for the project.
     plugin = directory / "python_patterns_outcomes.py"
     shutil.copy(outcomes.__file__, plugin)
-    _describe(tree, directory)
+    describe(tree, directory)
     result = directory / "outcomes.json"
     project = _project_variables(tree, environment)
     paths = [str(plugin.parent), project.get("PYTHONPATH", "")]
@@ -271,8 +271,13 @@ def own_test_errors(
     return _outcome_errors(found, done), done.processor_seconds
 
 
-def _describe(tree: Path, directory: Path) -> None:
-    """Write what an installation would tell `importlib.metadata` of a project."""
+def describe(tree: Path, directory: Path) -> None:
+    """Write what an installation would tell `importlib.metadata` of a project.
+
+    Args:
+        tree: The project's directory.
+        directory: Where to write it.
+    """
     project = pyproject(tree).get("project")
     if project:
         metadata = f"Name: {project['name']}\nVersion: {project['version']}\n"
