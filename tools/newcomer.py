@@ -128,7 +128,9 @@ class Newcomer:
             text=True,
             check=False,
         )
-        if done.returncode:
+        # A command that says that a site is down has answered.
+        is_answer = done.returncode == 1 and done.stdout
+        if done.returncode and not is_answer:
             raise RuntimeError(f"{line} ended with {done.returncode}: {done.stderr}")
 
     def start(self, line: str, directory: Path, log: Path) -> subprocess.Popen[bytes]:
