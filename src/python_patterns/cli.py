@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from python_patterns.answers import answers_of, read_answers, with_address
+from python_patterns.git import Repository
 from python_patterns.grow.report import (
     UNDO,
     Grown,
@@ -20,6 +21,10 @@ from python_patterns.grow.report import (
 REFUSED = 2
 INTERRUPTED = 130
 BACK_NAME = "Shift-Tab"
+THEN = (
+    "Then run patterns continue, and git commit. Or take everything back, with patterns"
+    " abort."
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
         help="show what would change, and change nothing",
     )
     common.add_argument("--ref", help="tag, branch or commit of the template")
+    common.add_argument(
+        "--source",
+        metavar="ADDRESS",
+        help="where the template is now, if it moved; written into the answers",
+    )
     grow = commands.add_parser(
         "grow",
         parents=[common],
@@ -79,6 +89,20 @@ def _parser() -> argparse.ArgumentParser:
         parents=[common],
         help="update to the template's newest version",
         description="Keep the answers and update to the newest tag, or to --ref.",
+    )
+    commands.add_parser(
+        "continue",
+        parents=[every],
+        help="finish a merge that had conflicts",
+        description="Check that no conflict is left in what git would commit, and that"
+        " every module compiles and finds what it imports.",
+    )
+    commands.add_parser(
+        "abort",
+        parents=[every],
+        help="take back the last merge, until it is committed",
+        description="Give the project back as it was before the last grow or update, to"
+        " the byte. What was changed since is put into git's stash.",
     )
     gaps = commands.add_parser(
         "gaps",
@@ -100,8 +124,9 @@ def _parser() -> argparse.ArgumentParser:
 def _tell(grown: Grown) -> None:
     """Print what was done, or would be."""
     for name, (old, new) in grown.answers.items():
-        if not name.startswith("_") or name == "_commit":
-            print(f"{name.strip('_')}: {old} -> {new}")
+        label = {"_commit": "commit", "_src_path": "source"}.get(name, name)
+        if not label.startswith("_"):
+            print(f"{label}: {old} -> {new}")
     for kind, paths in grown.changes.items():
         for path in paths:
             print(f"  {kind:<11} {path}")
@@ -116,6 +141,8 @@ def _tell(grown: Grown) -> None:
         print("\nLook at these; git status lists them until git add:")
         for path, reason in grown.look.items():
             print(f"  {path}: {reason}")
+        if not grown.is_dry:
+            print(f"\n{THEN}")
 
 
 def _say(what: str) -> None:
@@ -132,10 +159,56 @@ def _grow(options: argparse.Namespace, scratch: Path) -> int:
         version=options.ref,
         newest=options.command == "update",
         is_dry=options.dry_run,
+        source=_place(options.source),
     )
     grown = grow(options.project.resolve(), wish, scratch, _say)
     _tell(grown)
     return 1 if grown.look else 0
+
+
+def _place(source: str | None) -> str | None:
+    """Return where a template is; the place of a directory or file as a whole."""
+    if source and Path(source).expanduser().exists():
+        return str(Path(source).expanduser().resolve())
+    return source
+
+
+def _at_rest(options: argparse.Namespace, scratch: Path) -> Repository:
+    """Return the repository of a project to which nothing writes any more."""
+    from python_patterns.grow.grow import recover  # noqa: PLC0415 - as above
+    from python_patterns.grow.project import check_git  # noqa: PLC0415
+
+    repository = Repository(options.project.resolve(), scratch)
+    check_git(repository)
+    recover(repository)
+    return repository
+
+
+def _continue(options: argparse.Namespace, scratch: Path) -> int:
+    from python_patterns.grow import unfinished  # noqa: PLC0415 - as above
+
+    repository = _at_rest(options, scratch)
+    look = unfinished.check_finished(repository)
+    if look:
+        print("Look at these, and run this again:")
+        for path, reason in look.items():
+            print(f"  {path}: {reason}")
+        return 1
+    unfinished.Record(repository).forget()
+    print("All is merged. Commit it with: git commit")
+    return 0
+
+
+def _abort(options: argparse.Namespace, scratch: Path) -> int:
+    from python_patterns.grow import unfinished  # noqa: PLC0415 - as above
+
+    kept = unfinished.abort(_at_rest(options, scratch))
+    print("The project is as it was before.")
+    if kept:
+        print("What you changed since is in git's stash: git stash show -p")
+        for path in kept:
+            print(f"  {path}")
+    return 0
 
 
 def wrapped(text: str) -> str:
@@ -209,6 +282,8 @@ def main(words: Sequence[str] | None = None) -> int:
     run, unchanged = {
         "gaps": (_gaps, ""),
         "new": (_new, "; nothing was written"),
+        "continue": (_continue, ""),
+        "abort": (_abort, ""),
     }.get(options.command, (_grow, "; nothing was changed"))
     from python_patterns.render import kept_on_disk  # noqa: PLC0415 - as above
 

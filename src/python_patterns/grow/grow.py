@@ -10,6 +10,7 @@ from python_patterns.grow import land, project
 from python_patterns.grow.ground import refuse_in_the_way
 from python_patterns.grow.plan import Merger, Plan
 from python_patterns.grow.report import Grown, RecoveredError, RefusedError, Wish
+from python_patterns.grow.unfinished import Record
 from python_patterns.render import Rendered
 
 
@@ -35,12 +36,8 @@ def grow(
     project.check_git(repository)
     if wish.is_dry:
         land.refuse(repository)
-    left = land.recover(repository)
-    if left is not None:
-        raise RecoveredError(
-            "an earlier run was killed while it wrote; the project is back as it was"
-            f"{', but for ' + ', '.join(left) if left else ''}: run this again"
-        )
+    recover(repository)
+    Record(repository).refuse()
     project.check(repository)
     answers = read_answers(directory)
     commit = answers.get("_commit")
@@ -49,7 +46,11 @@ def grow(
             f"{ANSWERS} has no _commit: the project came from a template"
             " that is not in git, so its old version is not known"
         )
-    wanted = {**answers, **wish.answers}
+    if wish.source:
+        project.check_source(answers, wish.source, scratch / "there")
+    source = wish.source or answers["_src_path"]
+    answers_there = {**answers, "_src_path": source}
+    wanted = {**answers_there, **wish.answers}
     version = wish.version or (None if wish.newest else commit)
     # What is refused is refused before anything takes long.
     asked = project.render_answers(wanted, version, scratch / "asked")
@@ -57,7 +58,7 @@ def grow(
     if version is None:
         project.check_is_newer(commit, asked.answers.get("_commit"))
     tell(f"Rendering {commit} with the answers of before")
-    old = project.render(answers, commit, scratch / "old")
+    old = project.render(answers_there, commit, scratch / "old")
     tell(f"Rendering {asked.answers.get('_commit')} with the new answers")
     new = project.render(wanted, version, scratch / "new")
     tell("Merging, and checking imports")
@@ -73,8 +74,25 @@ def grow(
         for name in {**old.answers, **new.answers}
         if old.answers.get(name) != new.answers.get(name)
     }
+    if wish.source and wish.source != answers["_src_path"]:
+        changed = {"_src_path": (answers["_src_path"], wish.source), **changed}
     changes = _changes(repository, own, plan, merger.old)
     return Grown(changes, plan.reasons, changed, wish.is_dry)
+
+
+def recover(repository: Repository) -> None:
+    """Take back what an earlier run wrote that was killed meanwhile.
+
+    Raises:
+        RecoveredError: There was something to take back.
+    """
+    left = land.recover(repository)
+    if left is not None:
+        Record(repository).forget()
+        raise RecoveredError(
+            "an earlier run was killed while it wrote; the project is back as it was"
+            f"{', but for ' + ', '.join(left) if left else ''}: run this again"
+        )
 
 
 def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> Merger:
@@ -96,10 +114,6 @@ def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> 
     return Merger(repository, trees[0], trees[1], own, new.directory)
 
 
-def _is_there(repository: Repository, path: str) -> bool:
-    return os.path.lexists(repository.project / path)
-
-
 def _land(repository: Repository, plan: Plan) -> None:
     before = repository.line("rev-parse", "HEAD^{tree}")
     after = repository.graft(repository.write_tree(plan.tree))
@@ -113,7 +127,12 @@ def _land(repository: Repository, plan: Plan) -> None:
         for one in plan.conflicts
     ]
     landing = land.Landing(str(repository.project), before, after, "".join(lines))
-    land.start(repository, landing)
+    record = Record(repository)
+    land.start(
+        repository,
+        landing,
+        lambda: record.write(before, after, plan.conflicts, plan.moves),
+    )
 
 
 def _changes(

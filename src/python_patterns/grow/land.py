@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,14 +65,20 @@ def write(repository: Repository, landing: Landing) -> Path:
     return journal
 
 
-def start(repository: Repository, landing: Landing) -> None:
+def start(repository: Repository, landing: Landing, record: Callable[[], None]) -> None:
     """Write the journal, and wait until another process has done what it says.
+
+    Args:
+        repository: The project's.
+        landing: What is to be done.
+        record: Records what is about to be written, when no other run can do so.
 
     Raises:
         RefusedError: Another one is at work.
         GitError: Git refuses; nothing was changed.
     """
     with _lock(repository) as lock:
+        record()
         journal = write(repository, landing)
         done = subprocess.Popen(
             (sys.executable, "-m", __name__, str(journal), str(lock)),

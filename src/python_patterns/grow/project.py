@@ -15,11 +15,13 @@ from plumbum import ProcessExecutionError
 
 from python_patterns import git
 from python_patterns import render as renderer
-from python_patterns.answers import ANSWERS, one_line, translated
+from python_patterns.answers import ANSWERS, clone_address, one_line, translated
 from python_patterns.git import GitError, Repository
 from python_patterns.grow.ground import refuse_hidden
 from python_patterns.grow.report import RefusedError
 from python_patterns.render import Rendered
+
+MOVED = "if the template moved, name its new address by --source"
 
 
 def check_git(repository: Repository) -> None:
@@ -86,13 +88,17 @@ def _sentences(what: str, source: str) -> Iterator[None]:
         _refuse_shallow(source)
         said = error.stderr or error.stdout or str(error)
         lines = [line for line in str(said).splitlines() if line.strip()]
-        raise RefusedError(f"{what}: {lines[-1] if lines else 'git failed'}") from error
+        raise RefusedError(
+            f"{what}: {lines[-1] if lines else 'git failed'} ({MOVED})"
+        ) from error
     except TypeError as error:  # of a question with several answers
         hint = "write several answers as name=[one,two]"
         raise RefusedError(f"{what}: {one_line(error)}; {hint}") from error
     except (CopierError, jinja2.TemplateError, ValueError, OSError) as error:
         if "revision" in str(error):
             _refuse_shallow(source)
+        if "must be a directory" in str(error):
+            raise RefusedError(f"{source} is no directory ({MOVED})") from error
         raise RefusedError(f"{what}: {one_line(error)}") from error
 
 
@@ -140,6 +146,32 @@ def render_answers(
 ) -> Rendered:
     """Render nothing but the answers file, which is quick; see ``render``."""
     return render(answers, version, destination, exclude=("*", f"!{ANSWERS}"))
+
+
+def check_source(answers: Mapping[str, Any], source: str, scratch: Path) -> None:
+    """Check that a template that moved has the version that a project is from.
+
+    Args:
+        answers: The project's answers.
+        source: Where the template is now.
+        scratch: An empty or missing directory.
+
+    Raises:
+        RefusedError: It has not, or there is no repository.
+    """
+    commit = answers["_commit"]
+    try:
+        git.run("ls-remote", clone_address(source), "HEAD", directory=Path())
+    except GitError as error:
+        raise RefusedError(f"{source} is no repository that git can read") from error
+    try:
+        render_answers({**answers, "_src_path": source}, commit, scratch)
+    except RefusedError as error:
+        _refuse_shallow(source)
+        raise RefusedError(
+            f"{source} does not have {commit}, the version that this project is from:"
+            " name a repository with the history of the template"
+        ) from error
 
 
 def _is_shallow(source: str) -> bool:

@@ -23,12 +23,14 @@ class Wish:
         version: A tag, branch or commit of the template.
         newest: Whether the newest tag is taken where no version is given.
         is_dry: Whether nothing is to be changed.
+        source: Where the template is now, if not where it was.
     """
 
     answers: Mapping[str, str]
     version: str | None = None
     newest: bool = False
     is_dry: bool = False
+    source: str | None = None
 
 
 @dataclass(frozen=True)

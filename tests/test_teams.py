@@ -1,0 +1,310 @@
+"""What teams do with a merge: they review it, finish it, take it back, or stay out."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import copier
+import pytest
+
+from python_patterns import cli
+from repositories import commit, git
+from tools.template import FAMILY_ROOT, copy_template
+
+ANSWERS = ".copier-answers.yml"
+FRAMEWORKS = ("fastapi", "flask", "django")
+
+
+def patterns(project: Path, *words: str) -> int:
+    """Run the command in this process."""
+    command, *rest = words
+    return cli.main([command, "--project", str(project), *rest])
+
+
+def state(project: Path) -> dict[str, object]:
+    """Read all files of a project but git's own, with their modes and times."""
+    found: dict[str, object] = {}
+    for path in sorted(project.rglob("*")):
+        name = path.relative_to(project).as_posix()
+        if name.split("/")[0] == ".git" or (path.is_dir() and not path.is_symlink()):
+            continue
+        about = path.lstat()
+        content: object = path.readlink() if path.is_symlink() else path.read_bytes()
+        found[name] = (oct(about.st_mode), about.st_mtime_ns, content)
+    return found
+
+
+def write(project: Path, path: str, text: str) -> None:
+    file = project / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def change(project: Path, path: str, old: str, new: str) -> None:
+    text = (project / path).read_text("utf-8")
+    assert old in text
+    write(project, path, text.replace(old, new, 1))
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This family in a repository of its own, with two versions.
+
+    The second renames a module, changes the README and one setting.
+    """
+    root = copy_template(FAMILY_ROOT, tmp_path_factory.mktemp("family") / "family")
+    commit(root, tag="v1.0.0")
+    for name in ("package", "django"):
+        change_modules = root / f"computed/paths/{name}.jinja"
+        # The last of two lines for a role counts.
+        text = f"{change_modules.read_text('utf-8')}logs: {{{{ core_dir }}}}logging\n"
+        change_modules.write_text(text, encoding="utf-8")
+    change(root, "template/README.md.jinja", "## Check", "## How to check")
+    commit(root, "Second", tag="v1.1.0")
+    return root
+
+
+@pytest.fixture
+def start(template: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Return what makes a project of the first version, in git."""
+
+    def begin(*answers: str, name: str = "project") -> Path:
+        project = tmp_path / name
+        copier.run_copy(
+            str(template),
+            project,
+            data=dict(word.split("=") for word in answers),
+            vcs_ref="v1.0.0",
+            defaults=True,
+            quiet=True,
+        )
+        commit(project, "Start")
+        return project
+
+    return begin
+
+
+# --- Taking a merge back, and finishing it --------------------------------------------
+
+# Where the template's settings go when a project becomes large.
+TAKEN = "src/my_service/core/settings.py"
+
+
+def in_conflict(project: Path) -> Mapping[str, object]:
+    """Live in a project, grow it into a conflict, and return how it was before."""
+    write(project, TAKEN, "MINE = 1\n")
+    # Line ends that git does not have.
+    git(project, "config", "core.autocrlf", "input")
+    own = b"from app.settings import Settings\r\n\r\nOWN = Settings\r\n"
+    (project / "app/own.py").write_bytes(own)
+    commit(project, "Work")
+    (project / "app/settings.py").chmod(0o600)
+    write(project, ".git/info/exclude", "*.local\n/app/__pycache__\n")
+    write(project, "app/notes.local", "ignored\n")
+    write(project, "app/services/notes.local", "ignored too\n")
+    (project / "tests/link.local").symlink_to("../app")
+    assert git(project, "status", "--porcelain") == ""
+    before = state(project)
+    assert patterns(project, "grow", "size=large") == 1
+    assert not (project / "app/own.py").exists()
+    return before
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_abort_gives_the_project_back_to_the_byte(
+    start: Callable[..., Path], framework: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = start(f"framework={framework}", "size=medium", "layout=layer")
+    before = in_conflict(project)
+    assert "patterns abort" in capsys.readouterr().out
+    assert patterns(project, "abort") == 0
+    assert state(project) == before
+    assert git(project, "status", "--porcelain") == ""
+    assert git(project, "stash", "list") == ""
+    assert patterns(project, "abort") == cli.REFUSED
+    assert capsys.readouterr().err == "patterns: there is no merge to abort.\n"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_abort_keeps_what_was_written_since(
+    start: Callable[..., Path], framework: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = start(f"framework={framework}", "size=medium", "layout=layer")
+    before = in_conflict(project)
+    write(project, TAKEN, "RESOLVED = 1\n")
+    write(project, "new.py", "NEW = 1\n")
+    git(project, "add", "new.py", TAKEN)
+    write(project, "src/my_service/notes.txt", "untracked\n")
+    assert patterns(project, "abort") == 0
+    assert f"  {TAKEN}\n" in capsys.readouterr().out
+    after = state(project)
+    assert {path: after.pop(path) for path in before} == before
+    assert sorted(after) == ["new.py", "src/my_service/notes.txt"]
+    assert git(project, "status", "--porcelain").splitlines() == [
+        "A  new.py",
+        "?? src/my_service/notes.txt",
+    ]
+    assert git(project, "stash", "show", "--name-only").split() == [TAKEN]
+    assert git(project, "show", f"stash@{{0}}:{TAKEN}") == "RESOLVED = 1\n"
+
+
+def test_abort_in_a_folder_of_a_larger_repository(
+    start: Callable[..., Path], tmp_path: Path
+) -> None:
+    made = start(name="made")
+    shutil.rmtree(made / ".git")
+    top = tmp_path / "top"
+    shutil.copytree(made, top / "services/shop")
+    shutil.copytree(made, top / "services/mail")
+    write(top, "other.txt", "one\n")
+    commit(top)
+    write(top, "other.txt", "two\n")
+    git(top, "add", "other.txt")
+    before = state(top)
+    for name in ("shop", "mail"):
+        assert patterns(top / "services" / name, "grow", "layout=feature") == 0
+    for name in ("shop", "mail"):
+        assert patterns(top / "services" / name, "abort") == 0
+    assert state(top) == before
+    assert git(top, "status", "--porcelain") == "M  other.txt\n"
+
+
+def test_abort_after_a_commit_is_refused(
+    start: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = start()
+    assert patterns(project, "grow", "worker=background") == 0
+    commit(project)
+    before = state(project)
+    for word in ("abort", "continue"):
+        assert patterns(project, word) == cli.REFUSED
+        assert f"no merge to {word}: it was committed" in capsys.readouterr().err
+    assert state(project) == before
+    assert patterns(project, "grow", "worker=none") == 0
+
+
+def test_abort_leaves_what_is_in_the_way(
+    start: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = start()
+    assert patterns(project, "grow", "size=large") == 0
+    write(project, "app/main.py/notes.txt", "mine\n")
+    assert patterns(project, "abort") == cli.REFUSED
+    assert "notes.txt is where app/main.py comes back" in capsys.readouterr().err
+    assert (project / "app/main.py/notes.txt").is_file()
+    assert (project / "src/my_service/main.py").is_file()
+
+
+def test_a_second_step_waits_for_the_first(
+    start: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = start()
+    assert patterns(project, "grow", "worker=background") == 0
+    before = state(project)
+    for words in ("update", "grow --dry-run layout=feature"):
+        assert patterns(project, *words.split()) == cli.REFUSED
+        assert "finish it with patterns continue and git" in capsys.readouterr().err
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_continue_says_what_is_left_and_then_that_all_is_merged(
+    start: Callable[..., Path], framework: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = start(f"framework={framework}", "size=medium", "layout=layer")
+    in_conflict(project)
+
+    def said() -> str:
+        capsys.readouterr()
+        assert patterns(project, "continue") == 1
+        return capsys.readouterr().out
+
+    assert f"  {TAKEN}: has conflict markers\n" in said()
+    git(project, "add", TAKEN)
+    assert f"  {TAKEN}: has conflict markers\n" in said()
+    write(project, TAKEN, "import my_service.nowhere\n")
+    assert f"  {TAKEN}: changed since it was added: git add it again\n" in said()
+    git(project, "add", TAKEN)
+    assert "imports from my_service.nowhere, which is not there" in said()
+    assert "imports Settings from my_service.core.settings, which has none" in said()
+    theirs = git(project, "show", "HEAD:app/settings.py")
+    write(project, TAKEN, theirs.replace("app.", "my_service.core."))
+    git(project, "add", TAKEN)
+    assert patterns(project, "continue") == 0
+    assert capsys.readouterr().out == "All is merged. Commit it with: git commit\n"
+    commit(project)
+    assert patterns(project, "continue") == cli.REFUSED
+    assert "there is no merge to continue" in capsys.readouterr().err
+
+
+# --- A template that moved ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", [("flask", "update"), ("django", "grow")])
+def test_a_template_that_moved_house(
+    template: Path,
+    start: Callable[..., Path],
+    tmp_path: Path,
+    case: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    framework, command = case
+    project = start(f"framework={framework}", "size=medium", "layout=layer")
+    change(project, ANSWERS, str(template), str(tmp_path / "gone"))
+    logs = (project / "app/logs.py").read_text("utf-8")
+    write(project, "app/logs.py", f"{logs}\n\nMINE = 1\n")
+    commit(project)
+    assert patterns(project, command) == cli.REFUSED
+    assert "if the template moved, name its new address by --source" in (
+        capsys.readouterr().err
+    )
+    moved = tmp_path / "moved"
+    git(tmp_path, "clone", "-q", str(template), str(moved))
+    source = os.path.relpath(moved)
+    assert patterns(project, command, "--source", source) == 0
+    assert f"source: {tmp_path / 'gone'} -> {moved}\n" in capsys.readouterr().out
+    assert f"_src_path: {moved}\n" in (project / ANSWERS).read_text("utf-8")
+    name = "logging" if command == "update" else "logs"
+    assert (project / f"app/{name}.py").read_text("utf-8").endswith("MINE = 1\n")
+    commit(project)
+    assert patterns(project, "update", "--dry-run") == 0
+
+
+def _unrelated(template: Path, directory: Path) -> str:
+    shutil.copytree(template, directory / "other")
+    shutil.rmtree(directory / "other/.git")
+    commit(directory / "other", tag="v2.0.0")
+    return str(directory / "other")
+
+
+def _shallow(template: Path, directory: Path) -> str:
+    words = ("clone", "-q", "--depth=1", template.as_uri(), "other")
+    git(directory, *words)
+    return str(directory / "other")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (_unrelated, "does not have v1.0.0, the version that this project is from"),
+        (_shallow, "fetch --unshallow --tags"),
+        (lambda *_: "/nowhere", "/nowhere is no repository that git can read"),
+    ],
+)
+def test_a_source_that_is_not_the_template_is_refused(
+    template: Path,
+    start: Callable[..., Path],
+    tmp_path: Path,
+    case: tuple[Callable[..., str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make, sentence = case
+    project = start()
+    before = state(project)
+    source = make(template, tmp_path)
+    assert patterns(project, "update", "--source", source) == cli.REFUSED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sentence in line
+    assert line.count("nothing was changed") == 1
+    assert state(project) == before
