@@ -51,7 +51,7 @@ def change(project: Path, path: str, old: str, new: str) -> None:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This family in a repository of its own, with two versions.
 
-    The second renames a module, changes the README and one setting.
+    The second renames a module, changes the README and adds a document.
     """
     root = copy_template(FAMILY_ROOT, tmp_path_factory.mktemp("family") / "family")
     commit(root, tag="v1.0.0")
@@ -61,6 +61,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = f"{change_modules.read_text('utf-8')}logs: {{{{ core_dir }}}}logging\n"
         change_modules.write_text(text, encoding="utf-8")
     change(root, "template/README.md.jinja", "## Check", "## How to check")
+    write(root, "template/{{ record }}/extra.md", "# Extra\n")
     commit(root, "Second", tag="v1.1.0")
     return root
 
@@ -236,6 +237,138 @@ def test_continue_says_what_is_left_and_then_that_all_is_merged(
     commit(project)
     assert patterns(project, "continue") == cli.REFUSED
     assert "there is no merge to continue" in capsys.readouterr().err
+
+
+# --- What a project keeps to itself ---------------------------------------------------
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_own_paths_are_left_alone(
+    start: Callable[..., Path], framework: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = start(f"framework={framework}", "size=medium", "layout=layer")
+    change(project, "README.md", "## Check", "## Check twice")
+    shutil.rmtree(project / "docs")
+    write(project, "deploy/settings.toml", "run = 'app.logs'\n")
+    commit(project)
+    assert patterns(project, "own", "README.md", "docs", "deploy/", "app/logs.py") == 0
+    commit(project)
+    before = state(project)
+
+    assert patterns(project, "update") == 0
+    said = capsys.readouterr().out
+    for path in ("README.md", "docs/extra.md", "app/logs.py"):
+        assert f"  left alone  {path} (your own, by .patterns-own)\n" in said
+    assert "deploy" not in said.partition("left alone")[2]
+    after = state(project)
+    for path in ("README.md", "deploy/settings.toml", "app/logs.py", ".patterns-own"):
+        assert after[path] == before[path]
+    assert not (project / "docs").exists()
+    assert not (project / "app/logging.py").exists()
+    texts = [path.read_text("utf-8") for path in (project / "app").rglob("*.py")]
+    assert any("app.logs" in text for text in texts)
+    assert not any("app.logging" in text for text in texts)
+    commit(project)
+
+    assert patterns(project, "own", "--give-back", "README.md", "docs") == 0
+    commit(project)
+    assert patterns(project, "grow", "size=large") == 0
+    assert "## Check twice" in (project / "README.md").read_text("utf-8")
+    assert state(project)["app/logs.py"] == before["app/logs.py"]
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_removed_example_does_not_come_back_somewhere_else(
+    start: Callable[..., Path], framework: str
+) -> None:
+    """What is left of it stays where it is, to the byte."""
+    project = start(f"framework={framework}", "size=medium", "layout=feature")
+    shutil.rmtree(project / "app/products")
+    write(project, "app/products/service.py", "MINE = 'app.users.service'\n")
+    commit(project)
+    assert patterns(project, "own", "app/products") == 0
+    commit(project)
+    # Its tests were left, and import it: that is named.
+    assert patterns(project, "grow", "layout=layer", "worker=celery") in {0, 1}
+    assert (project / "app/worker.py").is_file()
+    assert [path.name for path in project.glob("app/**/*product*/**/*.py")] == [
+        "service.py"
+    ]
+    text = (project / "app/products/service.py").read_text("utf-8")
+    assert text == "MINE = 'app.users.service'\n"
+    assert not [*project.glob("app/*/products.py")]
+
+
+def test_own_paths_are_listed_and_given_back(
+    start: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = start("size=small")
+
+    def own(*words: str) -> list[str]:
+        capsys.readouterr()
+        assert patterns(project, "own", *words) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert own() == ["No path: the template may change every file."]
+    told = "Commit .patterns-own, so that this holds for everybody."
+    # Nobody had it yet, but the template knows it.
+    git(project, "rm", "-q", "test_main.py")
+    git(project, "commit", "-q", "--amend", "-m", "Start")
+    git(project, "reflog", "expire", "--expire=now", "--all")
+    assert own("./README.md", "test_main.py") == ["README.md", "test_main.py", told]
+    assert own("README.md") == ["README.md", "test_main.py", told]
+    with (project / ".patterns-own").open("a", encoding="utf-8") as file:
+        file.write("\n# Ours since May.\nmain.py")
+    assert own(str(project / "pyproject.toml"))[2:4] == ["main.py", "pyproject.toml"]
+    assert own("--give-back", "README.md", "pyproject.toml") == [
+        "test_main.py",
+        "main.py",
+        told,
+    ]
+    assert "# Ours since May.\n" in (project / ".patterns-own").read_text("utf-8")
+    own("--give-back", "test_main.py", "main.py")
+    assert own() == ["No path: the template may change every file."]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("REDME.md", "REDME.md is neither in the project, nor was it ever, nor is it"),
+        ("../other", "../other is not inside the project"),
+        (".", ". is not inside the project"),
+        ("/etc/hosts", "/etc/hosts is not inside the project"),
+        (".copier-answers.yml", "cannot be left to the project"),
+        (".git/config", "cannot be left to the project"),
+        ("--give-back README.md", "README.md is not in .patterns-own"),
+        ("--give-back app/main.py", "app/main.py is not in .patterns-own; it belongs"),
+        ("--give-back", "name the paths to give back"),
+    ],
+)
+def test_bad_own_paths_are_refused_in_a_sentence(
+    start: Callable[..., Path],
+    words: str,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = start()
+    assert patterns(project, "own", "app") == 0
+    before = state(project)
+    capsys.readouterr()
+    assert patterns(project, "own", *words.split()) == cli.REFUSED
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sentence in line
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("command", ["grow", "update"])
+def test_a_bad_line_among_own_paths_is_refused(
+    start: Callable[..., Path], command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = start()
+    write(project, ".patterns-own", "README.md\n\n../other\n")
+    commit(project)
+    assert patterns(project, command) == cli.REFUSED
+    assert "'../other' in line 3 of .patterns-own is not in" in capsys.readouterr().err
 
 
 # --- A template that moved ------------------------------------------------------------

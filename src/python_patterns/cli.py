@@ -104,6 +104,19 @@ def _parser() -> argparse.ArgumentParser:
         description="Give the project back as it was before the last grow or update, to"
         " the byte. What was changed since is put into git's stash.",
     )
+    own = commands.add_parser(
+        "own",
+        parents=[every],
+        help="name paths that grow and update leave alone",
+        description="Name paths, also of files that you removed, that grow and update"
+        " leave alone from now on. Without a path, list them.",
+    )
+    own.add_argument("paths", nargs="*", metavar="PATH", help="a file or a directory")
+    own.add_argument(
+        "--give-back",
+        action="store_true",
+        help="let the template change these paths again",
+    )
     gaps = commands.add_parser(
         "gaps",
         parents=[every],
@@ -211,6 +224,35 @@ def _abort(options: argparse.Namespace, scratch: Path) -> int:
     return 0
 
 
+def _own(options: argparse.Namespace, scratch: Path) -> int:
+    from python_patterns.grow.owned import FILE, Owned  # noqa: PLC0415 - as above
+
+    project = options.project.resolve()
+    answers = read_answers(project)
+    owned = Owned(project)
+
+    def template() -> list[str]:
+        from python_patterns.grow.project import render  # noqa: PLC0415 - as above
+
+        made = render(answers, answers.get("_commit"), scratch / "project").directory
+        return [path.relative_to(made).as_posix() for path in made.rglob("*")]
+
+    if options.give_back:
+        if not options.paths:
+            raise RefusedError("name the paths to give back")
+        owned.give_back(options.paths)
+    elif options.paths:
+        owned.add(options.paths, template)
+    paths = owned.paths()
+    for path in paths:
+        print(path)
+    if not paths:
+        print("No path: the template may change every file.")
+    if options.paths:
+        print(f"Commit {FILE}, so that this holds for everybody.")
+    return 0
+
+
 def wrapped(text: str) -> str:
     """Return a text whose sentences fit the terminal; commands stay as they are."""
     width = min(shutil.get_terminal_size().columns, 100)
@@ -284,6 +326,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "new": (_new, "; nothing was written"),
         "continue": (_continue, ""),
         "abort": (_abort, ""),
+        "own": (_own, "; nothing was changed"),
     }.get(options.command, (_grow, "; nothing was changed"))
     from python_patterns.render import kept_on_disk  # noqa: PLC0415 - as above
 

@@ -8,6 +8,7 @@ from python_patterns.answers import ANSWERS, read_answers
 from python_patterns.git import Repository, Tree
 from python_patterns.grow import land, project
 from python_patterns.grow.ground import refuse_in_the_way
+from python_patterns.grow.owned import Owned
 from python_patterns.grow.plan import Merger, Plan
 from python_patterns.grow.report import Grown, RecoveredError, RefusedError, Wish
 from python_patterns.grow.unfinished import Record
@@ -40,6 +41,7 @@ def grow(
     Record(repository).refuse()
     project.check(repository)
     answers = read_answers(directory)
+    Owned(directory).paths()
     commit = answers.get("_commit")
     if not isinstance(commit, str):
         raise RefusedError(
@@ -111,7 +113,8 @@ def _merger(repository: Repository, old: Rendered, new: Rendered, own: Tree) -> 
     # The answers are the template's to write.
     if ANSWERS in trees[0]:
         own = {**own, ANSWERS: trees[0][ANSWERS]}
-    return Merger(repository, trees[0], trees[1], own, new.directory)
+    is_own = Owned(repository.project).matcher()
+    return Merger(repository, trees[0], trees[1], own, new.directory, is_own)
 
 
 def _land(repository: Repository, plan: Plan) -> None:

@@ -8,7 +8,7 @@ definitions follow theirs. What git then has to merge is what people changed.
 
 import json
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -93,6 +93,7 @@ class Merger:
         new: The render of the new answers.
         own: The project.
         directory: Where the new render lies on disk.
+        is_own: Says whether the user wants the template to leave a path alone.
     """
 
     repository: Repository
@@ -100,6 +101,7 @@ class Merger:
     new: Tree
     own: Tree
     directory: Path
+    is_own: Callable[[str], bool] = field(default=lambda _: False)
     _base: dict[str, Entry] = field(default_factory=dict)
     _ours: dict[str, Entry] = field(default_factory=dict)
     _texts: dict[str, list[str | None]] = field(default_factory=dict)
@@ -173,7 +175,8 @@ class Merger:
         # What the user does not want, or has under another name, is taken out of it.
         self.new = dict(self.new)
         settled = Settling(
-            self.repository, self.old, self.new, self.own, self.moves, self._text
+            *(self.repository, self.old, self.new, self.own),
+            *(self.moves, self._text, self.is_own),
         ).settle()
         self.moves.new = frozenset(self.new)
         for path in self.old.keys() & self.own.keys() - set(edited):
@@ -347,7 +350,8 @@ class Merger:
         edited = {target for path, target in targets.items() if path in self.own}
         edited |= self._carried.keys()
         left = {self.moves.of(path): why for path, why in settled.kept.items()}
-        return Plan(tree, conflicts, reasons, edited, moved, left | settled.left_out)
+        left = {path: why for path, why in (left | settled.left_out).items() if why}
+        return Plan(tree, conflicts, reasons, edited, moved, left)
 
     def _faults(
         self, tree: Tree, targets: Mapping[str, str], open_paths: set[str]

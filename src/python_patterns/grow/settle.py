@@ -27,6 +27,7 @@ WHY_DELETED = "deleted here"
 WHY_RELATED = "belongs to what was deleted here"
 WHY_REWRITTEN = "rewritten here"
 WHY_OTHER_KIND = "another kind of file here"
+WHY_OWN = "your own, by .patterns-own"
 
 
 @dataclass
@@ -39,8 +40,9 @@ class Settled:
         blocked: Template files that were changed and have to stay, and where they would
             go: the user has a file of their own there.
         origins: The template files that files were before the user renamed them.
-        kept: Template files that are the user's now, and why.
-        left_out: Files of the new render that the user does not want, and why.
+        kept: Files that are the user's alone, and why; no reason where the template
+            has nothing else for them.
+        left_out: Files of the new render that the user does not want; likewise.
         aside: Files that make room for a directory, and the stage of the side that they
             are from.
     """
@@ -94,6 +96,7 @@ class Settling:
         own: The project.
         moves: Where files go; told of what is decided.
         text: Reads a file.
+        is_own: Says whether the user wants the template to leave a path alone.
     """
 
     repository: Repository
@@ -102,6 +105,7 @@ class Settling:
     own: Tree
     moves: Moves
     text: Callable[[Entry | None], str | None]
+    is_own: Callable[[str], bool]
 
     def settle(self) -> Settled:
         """Decide."""
@@ -113,9 +117,11 @@ class Settling:
             for source, path in renamed.items()
             if path.endswith("/__init__.py")
         }
+        names = self._leave_alone(settled, gone, renamed)
         self._template(renamed)
         self._leave_out(settled, gone - renamed.keys())
         self._own(settled, renamed, packages)
+        self._rename(names)
         self._make_room(settled)
         self._keep(settled)
         settled.blocked = {
@@ -125,6 +131,50 @@ class Settling:
             and (target := self.moves.of(path)) in settled.occupied
         }
         return settled
+
+    # --- What the user keeps to themselves --------------------------------------------
+
+    def _leave_alone(
+        self, settled: Settled, gone: set[str], renamed: dict[str, str]
+    ) -> dict[str, str]:
+        """Leave alone what the user said is theirs.
+
+        Returns:
+            The names that files of the new render have in this project.
+        """
+        sources = {target: path for path, target in renamed.items()}
+        modules = self._modules()
+        names = {}
+        for path in filter(self.is_own, self.own):
+            source = path if path in self.old else sources.get(path)
+            if source and self._is_apart(source, modules):
+                source = None
+            place = self.moves.of(source) if source else path
+            self.moves.places[path] = path
+            if source:
+                self.moves.places[source] = path
+                renamed.pop(source, None)
+                gone.discard(source)
+            is_same = place == path and self.old.get(path) == self.new.get(path)
+            settled.kept[path] = "" if is_same else WHY_OWN
+            if place != path and place in self.new:
+                names[place] = path
+        for path in filter(self.is_own, gone - renamed.keys()):
+            place = self.moves.of(path)
+            if place in self.new and not self._is_apart(path, modules):
+                is_same = place == path and self.old[path] == self.new[place]
+                settled.left_out[place] = "" if is_same else WHY_OWN
+        for path in filter(self.is_own, self.new):
+            if path not in self.own:
+                settled.left_out.setdefault(path, WHY_OWN)
+        for path in [*filter(self.is_own, self.new), *settled.left_out]:
+            self.new.pop(path, None)
+        return names
+
+    def _is_apart(self, path: str, modules: Modules) -> bool:
+        """Return whether what a module defines goes to several others."""
+        text = self.text(self.old[path]) if path.endswith(".py") else None
+        return text is not None and goes_apart(path, text, modules)
 
     # --- Files of the template --------------------------------------------------------
 
@@ -159,12 +209,11 @@ class Settling:
 
     def _leave_out(self, settled: Settled, gone: set[str]) -> None:
         """Leave out what the user deleted, and what the template adds to it."""
+        modules = self._modules()
         for path in gone:
             target = self.moves.of(path)
-            text = self.text(self.old[path]) if path.endswith(".py") else None
-            is_apart = text is not None and goes_apart(path, text, self._modules())
             is_known = path in self.moves.files or path.endswith("/__init__.py")
-            if target in self.new and is_known and not is_apart:
+            if target in self.new and is_known and not self._is_apart(path, modules):
                 settled.left_out[target] = WHY_DELETED
         known = {self.moves.of(path) for path in self.old}
         for word in self._dead_words(gone):
@@ -172,7 +221,7 @@ class Settling:
                 if word in _words(path):
                     settled.left_out[path] = WHY_RELATED
         for path in settled.left_out:
-            del self.new[path]
+            self.new.pop(path, None)
         for path in [path for path in self.new if path.endswith("/__init__.py")]:
             inside = path.removesuffix("__init__.py")
             is_alone = not any(
@@ -216,11 +265,16 @@ class Settling:
         self, settled: Settled, renamed: dict[str, str], packages: dict[str, str]
     ) -> None:
         """Say where files go that the template does not have."""
-        own = [path for path in self.own if path not in self.old]
+        own = [
+            path
+            for path in self.own
+            if path not in self.old and path not in settled.kept
+        ]
         rules = {path: self.moves.of(path) for path in own}
         taken = {self.moves.of(path) for path in self.old if path not in renamed}
         taken |= self.new.keys() - {self.moves.of(path) for path in renamed}
         taken |= {path for path, target in rules.items() if path == target}
+        taken |= settled.kept.keys()
         sources = {target: path for path, target in renamed.items()}
         moved: dict[str, str] = {}
         for path in sorted(own, key=lambda path: (path not in sources, path)):
@@ -309,7 +363,7 @@ class Settling:
         """Leave to the user what is the template's no more."""
         for path in self.own.keys() & self.old.keys():
             old, own = self.old[path], self.own[path]
-            if own == old:
+            if own == old or path in settled.kept:
                 continue
             if _kind(own) != _kind(old):
                 settled.kept[path] = WHY_OTHER_KIND
