@@ -1,14 +1,18 @@
 """What teams do with a merge: they review it, finish it, take it back, or stay out."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import copier
 import pytest
 
 from python_patterns import cli
+from python_patterns.grow import changelog, formats
+from python_patterns.grow.report import Change, Report, Section
 from repositories import commit, git
 from tools.template import FAMILY_ROOT, copy_template
 
@@ -54,14 +58,22 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     The second renames a module, changes the README and adds a document.
     """
     root = copy_template(FAMILY_ROOT, tmp_path_factory.mktemp("family") / "family")
+    write(root, "CHANGELOG.md", "# Changelog\n\n## v1.0.0\n\n- The first.\n")
     commit(root, tag="v1.0.0")
     for name in ("package", "django"):
-        change_modules = root / f"computed/paths/{name}.jinja"
+        paths = f"computed/paths/{name}.jinja"
         # The last of two lines for a role counts.
-        text = f"{change_modules.read_text('utf-8')}logs: {{{{ core_dir }}}}logging\n"
-        change_modules.write_text(text, encoding="utf-8")
+        text = (root / paths).read_text("utf-8")
+        write(root, paths, f"{text}logs: {{{{ core_dir }}}}logging\n")
     change(root, "template/README.md.jinja", "## Check", "## How to check")
     write(root, "template/{{ record }}/extra.md", "# Extra\n")
+    change(
+        root,
+        "CHANGELOG.md",
+        "## v1.0.0\n",
+        "## v1.1.0\n\n- **Logs.** The module of `logs` has\n  another name.\n"
+        "- A document more.\n\n## v1.0.0\n",
+    )
     commit(root, "Second", tag="v1.1.0")
     return root
 
@@ -369,6 +381,160 @@ def test_a_bad_line_among_own_paths_is_refused(
     commit(project)
     assert patterns(project, command) == cli.REFUSED
     assert "'../other' in line 3 of .patterns-own is not in" in capsys.readouterr().err
+
+
+# --- A review -------------------------------------------------------------------------
+
+KEYS = [
+    *("format", "command", "status", "exit_code", "dry_run", "message", "template"),
+    *("answers", "changelog", "files"),
+]
+NEWS = [
+    {
+        "version": "v1.1.0",
+        "entries": [
+            "**Logs.** The module of `logs` has\n  another name.",
+            "A document more.",
+        ],
+    }
+]
+
+
+def lived(start: Callable[..., Path], framework: str, heading: str) -> Path:
+    """Return a project in which several files were edited."""
+    project = start(f"framework={framework}", "size=medium", "layout=layer")
+    change(project, "README.md", "## Check", heading)
+    logs = (project / "app/logs.py").read_text("utf-8")
+    write(project, "app/logs.py", f"{logs}\n\nMINE = 1\n")
+    write(project, "app/own.py", "from app.logs import MINE\n\nprint(MINE)\n")
+    (project / os.fsdecode(b"caf\xe9.bin")).write_bytes(b"\0")
+    commit(project)
+    return project
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_dry_run_shows_lines_with_reasons(
+    start: Callable[..., Path], framework: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = lived(start, framework, "## Check\n\nMine.")
+    before = state(project)
+    assert patterns(project, "update", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "commit: v1.0.0 -> v1.1.0\n" in said
+    assert "The changelog of the template, v1.1.0:\n- **Logs.** The module" in said
+    for lines in (
+        "README.md: changed here and in the template (+1 -1)\n--- README.md\n",
+        "-## Check\n+## How to check\n",
+        "app/own.py: names what moved (+1 -1)\n--- app/own.py\n+++ app/own.py\n@@ ",
+        "-from app.logs import MINE\n+from app.logging import MINE\n",
+        "docs/extra.md: new in the template (+1 -0)\n",
+    ):
+        assert lines in said
+    assert "+# Extra" not in said
+    assert said.endswith("\nNothing was changed: this was a dry run.\n")
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_result_as_json(
+    start: Callable[..., Path], framework: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = lived(start, framework, "## Checks")
+
+    def told(*words: str) -> dict[str, Any]:
+        capsys.readouterr()
+        code = patterns(project, *words, "--json")
+        document = json.loads(capsys.readouterr().out)
+        assert list(document) == KEYS
+        assert (document["format"], document["exit_code"]) == (1, code)
+        found: dict[str, Any] = document
+        return found
+
+    dry = told("update", "--dry-run")
+    assert (dry["status"], dry["exit_code"]) == ("conflicts", 1)
+    assert (dry["command"], dry["dry_run"], dry["message"]) == ("update", True, None)
+    assert dry["template"]["from"]["version"] == "v1.0.0"
+    assert dry["template"]["to"]["version"] == "v1.1.0"
+    assert dry["changelog"] == NEWS
+    files = {one["path"]: one for one in dry["files"]}
+    assert {tuple(one) for one in dry["files"]} == {
+        ("path", "from", "change", "reason", "advice", "diff")
+    }
+    readme = files["README.md"]
+    assert readme["change"] == "conflict"
+    assert readme["reason"] == "changed here and in the template"
+    assert "remove the markers; then git add" in readme["advice"]
+    assert "+<<<<<<< this project\n" in readme["diff"]
+    moved = files["app/logging.py"]
+    assert (moved["from"], moved["change"]) == ("app/logs.py", "merged")
+    assert moved["reason"] == "changed here, moved in the template"
+    assert moved["diff"] is None
+    assert files["app/own.py"]["change"] == "rewritten"
+
+    done = told("update")
+    assert {**done, "dry_run": True} == dry
+    refused = told("grow", "size=large")
+    assert (refused["status"], refused["exit_code"]) == ("refused", 2)
+    assert refused["message"].startswith("the last grow or update is not committed")
+    assert refused["template"] == {"from": None, "to": None}
+    assert patterns(project, "abort") == 0
+    moved = told("grow", "size=large", "--dry-run")
+    assert moved["answers"]["size"] == {"from": "medium", "to": "large"}
+    assert moved["changelog"] == []
+    assert told("grow")["status"] == "unchanged"
+
+
+@pytest.mark.parametrize("framework", ["flask", "django"])
+def test_a_result_as_the_body_of_a_pull_request(
+    start: Callable[..., Path], framework: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = lived(start, framework, "## Checks")
+    assert patterns(project, "update", "--markdown") == 1
+    body = capsys.readouterr().out
+    for text in (
+        "## Update from v1.0.0 to v1.1.0 of the template\n",
+        "- `README.md`: changed here and in the template. To do: keep what is right",
+        "#### v1.1.0\n\n- **Logs.** The module of `logs` has\n  another name.\n- A do",
+        "| `app/logs.py` → `app/logging.py` | merged | changed here, moved in the",
+        "| `app/own.py` | rewritten | names what moved (+1 -1) |\n",
+        "<details><summary>app/own.py: names what moved (+1 -1)</summary>\n\n```diff\n",
+        "````diff\n--- README.md\n",
+    ):
+        assert text in body
+    assert patterns(project, "grow", "size=large", "--markdown") == cli.REFUSED
+    body = capsys.readouterr().out
+    assert body.startswith("## patterns grow: refused\n\nNot done: the last grow or")
+
+
+def test_a_body_that_is_too_long_leaves_lines_out() -> None:
+    lines = "--- a\n+++ a\n@@ -1 +1 @@\n" + "+x\n" * 15_000
+    files = [Change(f"{name}.py", "changed", "why", diff=lines) for name in "abc"]
+    body = formats.as_markdown(Report("grow", "merged", files=files))
+    assert len(body) < 65_536
+    assert body.count("<details>") == 1
+    assert body.endswith("The lines of 2 more files are left out here.")
+
+
+def test_what_is_new_in_a_changelog() -> None:
+    old = "# Changelog\n\n## Unreleased\n\n- One\n  thing.\n\n## v1\n\nZero.\n"
+    new = (
+        "# Changelog\n\n## Unreleased\n\nWords.\n\n- Three.\n\n  More of it.\n\n"
+        "## v2\n\n- Two.\n- One thing.\n\n## v1\n\nZero.\n"
+    )
+    assert changelog.between(old, new) == [
+        Section("Unreleased", ["Words.", "Three.\n\n  More of it."]),
+        Section("v2", ["Two."]),
+    ]
+
+
+@pytest.mark.parametrize("command", ["grow", "update"])
+def test_help_says_the_exit_codes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "exit codes: 0 merged, or nothing changes; 1 conflicts" in said
 
 
 # --- A template that moved ------------------------------------------------------------

@@ -11,19 +11,19 @@ from pathlib import Path
 from python_patterns.answers import answers_of, read_answers, with_address
 from python_patterns.git import Repository
 from python_patterns.grow.report import (
-    UNDO,
-    Grown,
+    EXIT_CODES,
     RecoveredError,
     RefusedError,
+    Report,
     Wish,
 )
 
-REFUSED = 2
-INTERRUPTED = 130
+REFUSED = EXIT_CODES["refused"]
+INTERRUPTED = EXIT_CODES["interrupted"]
 BACK_NAME = "Shift-Tab"
-THEN = (
-    "Then run patterns continue, and git commit. Or take everything back, with patterns"
-    " abort."
+EXITS = (
+    "exit codes: 0 merged, or nothing changes; 1 conflicts to resolve; 2 refused,"
+    " nothing was changed; 130 stopped by Ctrl-C, nothing was changed"
 )
 
 
@@ -69,7 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--dry-run",
         action="store_true",
-        help="show what would change, and change nothing",
+        help="show what would change, line by line and why, and change nothing",
+    )
+    forms = common.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print the result as JSON")
+    forms.add_argument(
+        "--markdown",
+        action="store_true",
+        help="print the result as the body of a pull request",
     )
     common.add_argument("--ref", help="tag, branch or commit of the template")
     common.add_argument(
@@ -82,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         parents=[common],
         help="change answers: files move, edits move along",
         description="Change answers. The version stays, unless --ref gives another.",
+        epilog=EXITS,
     )
     grow.add_argument("answers", nargs="*", metavar="answer=value")
     commands.add_parser(
@@ -89,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         parents=[common],
         help="update to the template's newest version",
         description="Keep the answers and update to the newest tag, or to --ref.",
+        epilog=EXITS,
     )
     commands.add_parser(
         "continue",
@@ -96,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         help="finish a merge that had conflicts",
         description="Check that no conflict is left in what git would commit, and that"
         " every module compiles and finds what it imports.",
+        epilog="exit codes: 0 all is merged; 1 something is left; 2 there is no merge",
     )
     commands.add_parser(
         "abort",
@@ -103,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         help="take back the last merge, until it is committed",
         description="Give the project back as it was before the last grow or update, to"
         " the byte. What was changed since is put into git's stash.",
+        epilog="exit codes: 0 taken back; 2 refused, or there is no merge",
     )
     own = commands.add_parser(
         "own",
@@ -134,30 +145,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tell(grown: Grown) -> None:
-    """Print what was done, or would be."""
-    for name, (old, new) in grown.answers.items():
-        label = {"_commit": "commit", "_src_path": "source"}.get(name, name)
-        if not label.startswith("_"):
-            print(f"{label}: {old} -> {new}")
-    for kind, paths in grown.changes.items():
-        for path in paths:
-            print(f"  {kind:<11} {path}")
-    counts = [f"{len(paths)} {kind}" for kind, paths in grown.changes.items() if paths]
-    print(f"{', '.join(counts) or 'Nothing changes'}.")
-    if grown.is_dry:
-        print("Nothing was changed: this was a dry run.")
-    elif counts:
-        print("Nothing is committed. See it with: git diff --cached")
-        print(f"Undo it, before you commit, with: {UNDO}")
-    if grown.look:
-        print("\nLook at these; git status lists them until git add:")
-        for path, reason in grown.look.items():
-            print(f"  {path}: {reason}")
-        if not grown.is_dry:
-            print(f"\n{THEN}")
-
-
 def _say(what: str) -> None:
     """Show what is done at this moment, apart from the result."""
     print(f"{what} …", file=sys.stderr, flush=True)
@@ -173,10 +160,19 @@ def _grow(options: argparse.Namespace, scratch: Path) -> int:
         newest=options.command == "update",
         is_dry=options.dry_run,
         source=_place(options.source),
+        is_reviewed=options.dry_run or options.json or options.markdown,
     )
-    grown = grow(options.project.resolve(), wish, scratch, _say)
-    _tell(grown)
-    return 1 if grown.look else 0
+    report = grow(options.project.resolve(), wish, scratch, _say)
+    print(_written(options, report))
+    return report.exit_code
+
+
+def _written(options: argparse.Namespace, report: Report) -> str:
+    from python_patterns.grow import formats  # noqa: PLC0415 - as above
+
+    if options.json:
+        return formats.as_json(report)
+    return formats.as_markdown(report) if options.markdown else formats.as_text(report)
 
 
 def _place(source: str | None) -> str | None:
@@ -330,6 +326,17 @@ def main(words: Sequence[str] | None = None) -> int:
     }.get(options.command, (_grow, "; nothing was changed"))
     from python_patterns.render import kept_on_disk  # noqa: PLC0415 - as above
 
+    is_written = options.command in {"grow", "update"} and (
+        options.json or options.markdown
+    )
+
+    def told(status: str, message: str) -> int:
+        print(f"patterns: {message}.", file=sys.stderr)
+        if is_written:
+            report = Report(options.command, status, options.dry_run, message)
+            print(_written(options, report))
+        return EXIT_CODES[status]
+
     try:
         with (
             tempfile.TemporaryDirectory(prefix="patterns-") as scratch,
@@ -337,11 +344,9 @@ def main(words: Sequence[str] | None = None) -> int:
         ):
             return run(options, Path(scratch).resolve())
     except RecoveredError as error:
-        print(f"patterns: {error}.", file=sys.stderr)
-        return REFUSED
+        return told("refused", str(error))
     except RefusedError as error:
-        print(f"patterns: {error}{unchanged}.", file=sys.stderr)
-        return REFUSED
+        return told("refused", f"{error}{unchanged}")
     except KeyboardInterrupt:
-        print(f"\npatterns: stopped{unchanged}.", file=sys.stderr)
-        return INTERRUPTED
+        print(file=sys.stderr)
+        return told("interrupted", f"stopped{unchanged}")

@@ -1,16 +1,24 @@
 """Growing a project, from its check to the last word about it."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from python_patterns.answers import ANSWERS, read_answers
 from python_patterns.git import Repository, Tree
 from python_patterns.grow import land, project
+from python_patterns.grow.changelog import read_between
 from python_patterns.grow.ground import refuse_in_the_way
 from python_patterns.grow.owned import Owned
 from python_patterns.grow.plan import Merger, Plan
-from python_patterns.grow.report import Grown, RecoveredError, RefusedError, Wish
+from python_patterns.grow.report import (
+    Origin,
+    RecoveredError,
+    RefusedError,
+    Report,
+    Wish,
+)
+from python_patterns.grow.review import Review
 from python_patterns.grow.unfinished import Record
 from python_patterns.render import Rendered
 
@@ -20,7 +28,7 @@ def grow(
     wish: Wish,
     scratch: Path,
     tell: Callable[[str], None] = lambda _: None,
-) -> Grown:
+) -> Report:
     """Merge what the template gives for other answers, or at another version.
 
     Args:
@@ -68,18 +76,30 @@ def grow(
     merger = _merger(repository, old, new, own)
     plan = merger.plan()
     refuse_in_the_way(repository, own, plan.tree)
-    if not wish.is_dry:
-        tell("Writing")
-        _land(repository, plan)
+    before = Origin(answers["_src_path"], commit)
+    after = Origin(source, str(new.answers.get("_commit")))
     changed = {
         name: (old.answers.get(name), new.answers.get(name))
         for name in {**old.answers, **new.answers}
-        if old.answers.get(name) != new.answers.get(name)
+        if not name.startswith("_") and old.answers.get(name) != new.answers.get(name)
     }
-    if wish.source and wish.source != answers["_src_path"]:
-        changed = {"_src_path": (answers["_src_path"], wish.source), **changed}
-    changes = _changes(repository, own, plan, merger.old)
-    return Grown(changes, plan.reasons, changed, wish.is_dry)
+    review = Review(repository, own, merger, plan)
+    files = review.changes(with_lines=wish.is_reviewed)
+    is_merged = any(one.kind != "left_alone" for one in files)
+    report = Report(
+        "update" if wish.newest else "grow",
+        "conflicts" if plan.reasons else "merged" if is_merged else "unchanged",
+        wish.is_dry,
+        before=before,
+        after=after,
+        answers=changed,
+        changelog=read_between(before, after, scratch) if wish.is_reviewed else (),
+        files=files,
+    )
+    if not wish.is_dry:
+        tell("Writing")
+        _land(repository, plan)
+    return report
 
 
 def recover(repository: Repository) -> None:
@@ -136,50 +156,3 @@ def _land(repository: Repository, plan: Plan) -> None:
         landing,
         lambda: record.write(before, after, plan.conflicts, plan.moves),
     )
-
-
-def _changes(
-    repository: Repository, own: Tree, plan: Plan, template: Collection[str]
-) -> dict[str, list[str]]:
-    """Sort the project's files by what happens to them.
-
-    Args:
-        repository: The project's.
-        own: The project before.
-        plan: What becomes of it.
-        template: The paths that the template had.
-    """
-    moved = {
-        path: target
-        for path, target in plan.moves.items()
-        if path not in plan.tree and target not in own
-    }
-    before, after = (repository.write_tree(tree) for tree in (own, plan.tree))
-    for path, target in repository.renames(before, after, 50).items():
-        is_known = path in moved or target in moved.values()
-        if own[path].id != repository.empty and not is_known:
-            moved[path] = target
-    conflicts = {conflict.path for conflict in plan.conflicts}
-    both = plan.tree.keys() & own.keys()
-    changed = {path for path in both if plan.tree[path] != own[path]}
-    edited = plan.edited - conflicts
-    # The user's own files, of which nothing but names of modules and paths changed.
-    targets = {path: plan.moves.get(path, path) for path in own.keys() - template}
-    rewritten = {
-        target
-        for path, target in targets.items()
-        if target in plan.tree and plan.tree[target].id != own[path].id
-    }
-    edited -= set(targets.values())
-    return {
-        "added": sorted(
-            plan.tree.keys() - own.keys() - set(moved.values()) - conflicts
-        ),
-        "moved": sorted(f"{path} -> {target}" for path, target in moved.items()),
-        "merged": sorted((changed | set(moved.values())) & edited),
-        "rewritten": sorted(rewritten - conflicts),
-        "changed": sorted(changed - edited - rewritten - conflicts),
-        "removed": sorted(own.keys() - plan.tree.keys() - moved.keys() - conflicts),
-        "left alone": sorted(f"{path} ({why})" for path, why in plan.left.items()),
-        "in conflict": sorted(conflicts),
-    }

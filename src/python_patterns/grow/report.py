@@ -4,6 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 UNDO = "git restore --source=HEAD --staged --worktree ."
+# What a command that grows a project exits with.
+EXIT_CODES = {
+    "merged": 0,
+    "unchanged": 0,
+    "conflicts": 1,
+    "failed": 1,
+    "refused": 2,
+    "interrupted": 130,
+}
 
 
 class RefusedError(Exception):
@@ -24,6 +33,7 @@ class Wish:
         newest: Whether the newest tag is taken where no version is given.
         is_dry: Whether nothing is to be changed.
         source: Where the template is now, if not where it was.
+        is_reviewed: Whether lines and the template's changelog are wanted too.
     """
 
     answers: Mapping[str, str]
@@ -31,20 +41,90 @@ class Wish:
     newest: bool = False
     is_dry: bool = False
     source: str | None = None
+    is_reviewed: bool = False
 
 
 @dataclass(frozen=True)
-class Grown:
-    """What became of a project, or would.
+class Change:
+    """What happens to one file.
 
     Attributes:
-        changes: Paths by what happens to them; a move is written ``old -> new``.
-        look: What could not be merged, and why.
-        answers: The answers that changed: old and new value, by question.
-        is_dry: Whether nothing was written.
+        path: Where it is afterwards; where it was, if it is removed.
+        kind: ``added``, ``moved``, ``merged``, ``rewritten``, ``changed``, ``removed``,
+            ``left_alone`` or ``conflict``.
+        reason: Why, in a few words.
+        origin: Where it was, if it moved.
+        advice: What to do about it, where it is in conflict.
+        diff: Its lines before and after; nothing where it has none, or where they are
+            not wanted.
     """
 
-    changes: Mapping[str, Sequence[str]]
-    look: Mapping[str, str]
-    answers: Mapping[str, tuple[object, object]]
-    is_dry: bool
+    path: str
+    kind: str
+    reason: str
+    origin: str | None = None
+    advice: str | None = None
+    diff: str | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a changelog says of one version.
+
+    Attributes:
+        version: Its heading.
+        entries: What it lists, as Markdown.
+    """
+
+    version: str
+    entries: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a project comes from.
+
+    Attributes:
+        source: The template, as copier takes it.
+        version: Its version.
+    """
+
+    source: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a project, or would: texts, JSON and Markdown are written from it.
+
+    Attributes:
+        command: ``grow`` or ``update``.
+        status: One of ``EXIT_CODES``.
+        is_dry: Whether nothing was to be written.
+        message: Why nothing was done, where nothing was.
+        before: Where the project came from.
+        after: Where it comes from now.
+        answers: The answers that changed: old and new value, by question.
+        changelog: What the template's changelog says between the two versions.
+        files: What happens to each file.
+    """
+
+    command: str
+    status: str
+    is_dry: bool = False
+    message: str | None = None
+    before: Origin | None = None
+    after: Origin | None = None
+    answers: Mapping[str, tuple[object, object]] | None = None
+    changelog: Sequence[Section] = ()
+    files: Sequence[Change] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """What the command exits with."""
+        return EXIT_CODES[self.status]
+
+    @property
+    def conflicts(self) -> Sequence[Change]:
+        """The files that somebody has to look at."""
+        return [one for one in self.files if one.kind == "conflict"]
