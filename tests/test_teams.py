@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -387,7 +388,7 @@ def test_a_bad_line_among_own_paths_is_refused(
 
 KEYS = [
     *("format", "command", "status", "exit_code", "dry_run", "message", "template"),
-    *("answers", "changelog", "files"),
+    *("answers", "changelog", "files", "checks"),
 ]
 NEWS = [
     {
@@ -535,6 +536,141 @@ def test_help_says_the_exit_codes(
         cli.main([command, "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert "exit codes: 0 merged, or nothing changes; 1 conflicts" in said
+
+
+# --- The project's own checks ---------------------------------------------------------
+
+
+@pytest.fixture
+def checked(
+    template: Path, start: Callable[..., Path], tmp_path: Path
+) -> Callable[..., Path]:
+    """Return what makes a project whose checks take a moment: no types, no tests."""
+
+    def begin(*answers: str) -> Path:
+        family = tmp_path / "quick"
+        git(tmp_path, "clone", "-q", str(template), str(family))
+        file = family / "computed/commands.yml"
+        text, before, rest = file.read_text("utf-8").partition("check_commands:\n")
+        quick = "  type: yaml\n  when: false\n  default: |\n" + "".join(
+            f"    - {{{{ run }}}}{command}\n"
+            for command in ("ruff check --select F", "python -m compileall -q .")
+        )
+        _, routers, rest = rest.partition("# The routers of the application")
+        file.write_text(f"{text}{before}{quick}{routers}{rest}", encoding="utf-8")
+        commit(family, "Quick", tag="v1.2.0")
+        project = start(*answers)
+        change(project, ANSWERS, str(template), str(family))
+        commit(project)
+        return project
+
+    return begin
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("command", ["update", "grow worker=celery --ref v1.2.0"])
+def test_checks_that_fail_leave_the_project_as_it_was(
+    checked: Callable[..., Path],
+    framework: str,
+    command: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = checked(f"framework={framework}", "size=small")
+    write(project, "own.py", "import os\n")
+    write(project, ".git/info/exclude", "*.local\n")
+    write(project, "main.local", "ignored\n")
+    commit(project)
+    before, refs = state(project), git(project, "for-each-ref")
+    index = (project / ".git/index").read_bytes()
+    capsys.readouterr()
+
+    assert patterns(project, *command.split(), "--verify") == 1
+    told = capsys.readouterr()
+    assert "  FAILED      ruff check --select F\n" in told.out
+    assert "`os` imported but unused" in told.out
+    assert "  passed      python -m compileall -q .\n" in told.out
+    assert told.out.endswith(
+        "Nothing was changed, because of the checks that failed.\n"
+    )
+    assert "Running ruff check --select F …\n" in told.err
+    assert "Writing" not in told.err
+    assert (state(project), git(project, "for-each-ref")) == (before, refs)
+    assert (project / ".git/index").read_bytes() == index
+    assert sorted(path.name for path in (project / ".git").glob("patterns*")) == []
+
+    write(project, "own.py", "X = 1\n")
+    commit(project)
+    assert patterns(project, *command.split(), "--verify", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["status"] == "merged"
+    assert [(one["command"], one["passed"]) for one in document["checks"]] == [
+        ("ruff check --select F", True),
+        ("python -m compileall -q .", True),
+    ]
+    assert git(project, "status", "--porcelain") != ""
+
+
+@pytest.mark.parametrize("framework", ["flask", "django"])
+def test_continue_runs_the_checks_of_what_was_in_conflict(
+    checked: Callable[..., Path], framework: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = checked(f"framework={framework}", "size=small")
+    change(project, "README.md", "## Check", "## Checks")
+    commit(project)
+    assert patterns(project, "update", "--verify") == 1
+    assert "run patterns continue --verify.\n" in capsys.readouterr().out
+    write(project, "README.md", "# Mine\n")
+    write(project, "own.py", "import os\n")
+    git(project, "add", "README.md", "own.py")
+    assert patterns(project, "continue", "--verify") == 1
+    assert "  FAILED      ruff check --select F\n" in capsys.readouterr().out
+    write(project, "own.py", "X = 1\n")
+    git(project, "add", "own.py")
+    assert patterns(project, "continue", "--verify") == 0
+    assert "All is merged" in capsys.readouterr().out
+
+
+def test_without_uv_the_python_that_runs_checks(
+    checked: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = checked("size=medium", "framework=fastapi")
+    git_only = project.parent / "bin"
+    git_only.mkdir()
+    (git_only / "git").symlink_to(shutil.which("git") or "git")
+    monkeypatch.setenv("PATH", str(git_only))
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setattr("shutil.which", partial(_which_but_uv, shutil.which))
+    assert patterns(project, "update", "--verify", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "  passed      uv run ruff check --select F\n" in said
+    assert "  passed      uv run python -m compileall -q .\n" in said
+
+
+def _which_but_uv(
+    which: Callable[..., str | None], name: str, path: str | None = None
+) -> str | None:
+    return None if name == "uv" else which(name, path=path)
+
+
+def test_a_version_without_checks_is_refused(
+    checked: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    project = checked("size=small")
+    family = tmp_path / "quick"
+    (file,) = family.glob("computed/commands.yml")
+    text = file.read_text("utf-8").replace(
+        "default: |\n    - {{ run }}ruff", "default: ''"
+    )
+    head, _, rest = text.partition("default: ''")
+    _, _, rest = rest.partition("# The routers")
+    file.write_text(f"{head}default: ''\n# The routers{rest}", encoding="utf-8")
+    commit(family, tag="v1.3.0")
+    assert patterns(project, "update", "--verify") == cli.REFUSED
+    assert "the template at v1.3.0 does not say which checks" in capsys.readouterr().err
 
 
 # --- A template that moved ------------------------------------------------------------

@@ -22,8 +22,9 @@ REFUSED = EXIT_CODES["refused"]
 INTERRUPTED = EXIT_CODES["interrupted"]
 BACK_NAME = "Shift-Tab"
 EXITS = (
-    "exit codes: 0 merged, or nothing changes; 1 conflicts to resolve; 2 refused,"
-    " nothing was changed; 130 stopped by Ctrl-C, nothing was changed"
+    "exit codes: 0 merged, or nothing changes; 1 conflicts to resolve, or with --verify"
+    " checks that fail, and nothing was changed; 2 refused, nothing was changed; 130"
+    " stopped by Ctrl-C, nothing was changed"
 )
 
 
@@ -71,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="show what would change, line by line and why, and change nothing",
     )
+    verifying = argparse.ArgumentParser(add_help=False)
+    verifying.add_argument(
+        "--verify",
+        action="store_true",
+        help="first run the project's own checks in a copy of the result",
+    )
     forms = common.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="print the result as JSON")
     forms.add_argument(
@@ -86,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     grow = commands.add_parser(
         "grow",
-        parents=[common],
+        parents=[common, verifying],
         help="change answers: files move, edits move along",
         description="Change answers. The version stays, unless --ref gives another.",
         epilog=EXITS,
@@ -94,14 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     grow.add_argument("answers", nargs="*", metavar="answer=value")
     commands.add_parser(
         "update",
-        parents=[common],
+        parents=[common, verifying],
         help="update to the template's newest version",
         description="Keep the answers and update to the newest tag, or to --ref.",
         epilog=EXITS,
     )
     commands.add_parser(
         "continue",
-        parents=[every],
+        parents=[every, verifying],
         help="finish a merge that had conflicts",
         description="Check that no conflict is left in what git would commit, and that"
         " every module compiles and finds what it imports.",
@@ -160,6 +167,7 @@ def _grow(options: argparse.Namespace, scratch: Path) -> int:
         newest=options.command == "update",
         is_dry=options.dry_run,
         source=_place(options.source),
+        is_verified=options.verify,
         is_reviewed=options.dry_run or options.json or options.markdown,
     )
     report = grow(options.project.resolve(), wish, scratch, _say)
@@ -203,9 +211,27 @@ def _continue(options: argparse.Namespace, scratch: Path) -> int:
         for path, reason in look.items():
             print(f"  {path}: {reason}")
         return 1
+    if options.verify and not _is_verified(repository):
+        return 1
     unfinished.Record(repository).forget()
     print("All is merged. Commit it with: git commit")
     return 0
+
+
+def _is_verified(repository: Repository) -> bool:
+    """Run the checks in a copy of what git would commit, and print their results."""
+    from python_patterns.grow.formats import checks_as_text  # noqa: PLC0415 - as above
+    from python_patterns.grow.project import render_answers  # noqa: PLC0415
+    from python_patterns.grow.verify import Verifying, commands_of  # noqa: PLC0415
+
+    answers = read_answers(repository.project)
+    rendered = render_answers(
+        answers, answers.get("_commit"), repository.scratch / "asked"
+    )
+    verifying = Verifying(repository, commands_of(rendered), _say)
+    checks = verifying.run(repository.line("write-tree"))
+    print(checks_as_text(checks))
+    return all(check.is_passed for check in checks)
 
 
 def _abort(options: argparse.Namespace, scratch: Path) -> int:

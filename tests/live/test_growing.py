@@ -5,6 +5,7 @@ table of all pairs of answers too.
 """
 
 import io
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import copier
 import pytest
 from rich.console import Console
 
@@ -258,6 +260,47 @@ def test_killed_at_any_moment_it_is_as_before_or_as_after(tmp_path: Path) -> Non
         assert git(project, "ls-files", "--others", "--exclude-standard") == ""
         seen.append(bool(status))
     assert False in seen
+
+
+# --- The project's own checks ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answers", "step", "module"),
+    [
+        ("framework=flask size=medium", "worker=rq", "app/own.py"),
+        ("framework=fastapi size=medium", "layout=feature", "app/own.py"),
+        ("framework=django size=small", "worker=celery", "own.py"),
+    ],
+)
+def test_its_own_checks_run_before_a_project_changes(
+    tmp_path: Path, answers: str, step: str, module: str
+) -> None:
+    """All that its README names, with the dependencies that it would have."""
+    family, project = copy_template(FAMILY_ROOT, tmp_path / "family"), tmp_path / "own"
+    commit(family, tag="v1.0.0")
+    data = dict(word.split("=") for word in answers.split())
+    copier.run_copy(str(family), project, data=data, defaults=True, quiet=True)
+    file = project / module
+    file.write_text('"""Mine."""\n\nCOUNT: int = "one"\n', encoding="utf-8")
+    commit(project)
+    words = ("grow", step, "--verify", "--json")
+    grow = (sys.executable, "-m", "python_patterns", *words)
+
+    def verified() -> dict[str, bool]:
+        done = subprocess.run(grow, cwd=project, check=False, stdout=subprocess.PIPE)
+        checks = json.loads(done.stdout)["checks"]
+        assert done.returncode == (0 if all(one["passed"] for one in checks) else 1)
+        return {one["command"].removeprefix("uv run "): one["passed"] for one in checks}
+
+    found = verified()
+    assert {name for name, passed in found.items() if not passed} == {"mypy"}
+    assert {"pytest", "ruff check", "ruff format --check", "mypy"} <= found.keys()
+    assert git(project, "status", "--porcelain", "--ignored") == ""
+    file.write_text('"""Mine."""\n\nCOUNT: int = 1\n', encoding="utf-8")
+    commit(project)
+    assert all(verified().values())
+    assert git(project, "status", "--porcelain") != ""
 
 
 # --- Pairs ----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from python_patterns.grow.report import UNDO, Change, Origin, Report
+from python_patterns.grow.report import UNDO, Change, Check, Origin, Report
 
 # The version of the JSON document: another one if a key changes its meaning.
 FORMAT = 1
@@ -63,17 +63,32 @@ def _text(report: Report) -> Iterator[str]:
         yield from (f"  {LABELS[kind]:<11} {place}" for place in places)
     counts = [f"{len(listed[kind])} {LABELS[kind]}" for kind in LABELS if listed[kind]]
     yield f"{', '.join(counts) or 'Nothing changes'}."
+    if report.checks:
+        yield checks_as_text(report.checks)
     if report.is_dry:
         yield from _lines(report)
         yield from _conflicts(report)
         yield "\nNothing was changed: this was a dry run."
+    elif report.status == "failed":
+        yield "Nothing was changed, because of the checks that failed."
     elif report.conflicts:
         yield "Nothing is committed. See it with: git diff HEAD"
         yield from _conflicts(report)
         yield f"\n{THEN}"
+        if report.message:
+            yield f"{report.message[0].upper()}{report.message[1:]}."
     elif report.status == "merged":
         yield "Nothing is committed. See it with: git diff --cached"
         yield f"Undo it, before you commit, with: {UNDO}"
+
+
+def checks_as_text(checks: Sequence[Check]) -> str:
+    """Write what became of checks for a terminal."""
+    lines = []
+    for one in checks:
+        lines.append(f"  {'passed' if one.is_passed else 'FAILED':<11} {one.command}")
+        lines += [f"    {line}" for line in one.output]
+    return "\n".join(lines)
 
 
 def _conflicts(report: Report) -> Iterator[str]:
@@ -148,6 +163,14 @@ def as_json(report: Report) -> str:
             }
             for one in report.files
         ],
+        "checks": [
+            {
+                "command": one.command,
+                "passed": one.is_passed,
+                "output": list(one.output),
+            }
+            for one in report.checks
+        ],
     }
     return json.dumps(document, indent=2, default=str)
 
@@ -187,33 +210,47 @@ def _markdown(report: Report) -> Iterator[str]:
     yield f"## {_title(report)}"
     if report.message:
         yield f"Not done: {report.message}."
-        return
-    before, after = report.before, report.after
-    if before and after:
-        versions = dict.fromkeys((before.version, after.version))
-        moved = (
-            f", before {_code(before.source)}" if before.source != after.source else ""
-        )
-        yield f"Template: {_code(after.source)}{moved}, {' to '.join(versions)}."
-    if report.answers:
-        yield "\n".join(
-            f"- {_code(name)}: {_code(str(old))} is now {_code(str(new))}"
-            for name, (old, new) in report.answers.items()
-        )
+    yield from _template(report)
     if report.conflicts:
         yield "### Conflicts"
         yield "\n".join(
             f"- {_code(one.path)}: {one.reason}. To do: {one.advice}."
             for one in report.conflicts
         )
+    if report.checks:
+        yield "### Checks"
+        yield "\n".join(
+            f"- {_code(one.command)}: {'passed' if one.is_passed else '**failed**'}"
+            for one in report.checks
+        )
+    for one in report.checks:
+        if one.output:
+            yield _fenced("\n".join(one.output), "text")
     if report.changelog:
         yield "### What is new in the template"
-        for section in report.changelog:
-            yield f"#### {section.version}"
-            yield "\n".join(_item(entry) for entry in section.entries)
-    yield "### Files"
-    others = [one for one in report.files if one.kind != "conflict"]
-    yield _table(others) if others else "Nothing changes."
+    for section in report.changelog:
+        yield f"#### {section.version}"
+        yield "\n".join(_item(entry) for entry in section.entries)
+    if report.after:
+        yield "### Files"
+        others = [one for one in report.files if one.kind != "conflict"]
+        yield _table(others) if others else "Nothing changes."
+
+
+def _template(report: Report) -> Iterator[str]:
+    """Yield which version of which template, and which answers, the project has."""
+    before, after = report.before, report.after
+    if before and after:
+        versions = dict.fromkeys((before.version, after.version))
+        was = (
+            f", before {_code(before.source)}" if before.source != after.source else ""
+        )
+        yield f"Template: {_code(after.source)}{was}, {' to '.join(versions)}."
+    if report.answers:
+        yield "\n".join(
+            f"- {_code(name)}: {_code(str(old))} is now {_code(str(new))}"
+            for name, (old, new) in report.answers.items()
+        )
 
 
 def _title(report: Report) -> str:
@@ -251,10 +288,14 @@ def _code(text: str) -> str:
 
 
 def _details(change: Change) -> str:
-    diff = (change.diff or "").rstrip("\n")
-    fence = "`" * max(3, *(len(run) + 1 for run in ["", *re.findall("`+", diff)]))
+    lines = _fenced((change.diff or "").rstrip("\n"), "diff")
     title = _place(change).replace("&", "&amp;").replace("<", "&lt;")
     return (
         f"<details><summary>{title}: {change.reason}{_counts(change)}</summary>\n\n"
-        f"{fence}diff\n{diff}\n{fence}\n\n</details>"
+        f"{lines}\n\n</details>"
     )
+
+
+def _fenced(text: str, language: str) -> str:
+    fence = "`" * max(3, *(len(run) + 1 for run in ["", *re.findall("`+", text)]))
+    return f"{fence}{language}\n{text}\n{fence}"

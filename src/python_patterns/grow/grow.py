@@ -1,7 +1,8 @@
 """Growing a project, from its check to the last word about it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from python_patterns.answers import ANSWERS, read_answers
@@ -12,6 +13,7 @@ from python_patterns.grow.ground import refuse_in_the_way
 from python_patterns.grow.owned import Owned
 from python_patterns.grow.plan import Merger, Plan
 from python_patterns.grow.report import (
+    Change,
     Origin,
     RecoveredError,
     RefusedError,
@@ -20,7 +22,13 @@ from python_patterns.grow.report import (
 )
 from python_patterns.grow.review import Review
 from python_patterns.grow.unfinished import Record
+from python_patterns.grow.verify import Verifying, commands_of
 from python_patterns.render import Rendered
+
+UNVERIFIED = (
+    "the checks were not run, because of the conflicts: resolve these, and run patterns"
+    " continue --verify"
+)
 
 
 def grow(
@@ -65,6 +73,7 @@ def grow(
     # What is refused is refused before anything takes long.
     asked = project.render_answers(wanted, version, scratch / "asked")
     project.check_answers(wish.answers, asked)
+    commands = commands_of(asked) if wish.is_verified else []
     if version is None:
         project.check_is_newer(commit, asked.answers.get("_commit"))
     tell(f"Rendering {commit} with the answers of before")
@@ -85,10 +94,9 @@ def grow(
     }
     review = Review(repository, own, merger, plan)
     files = review.changes(with_lines=wish.is_reviewed)
-    is_merged = any(one.kind != "left_alone" for one in files)
     report = Report(
         "update" if wish.newest else "grow",
-        "conflicts" if plan.reasons else "merged" if is_merged else "unchanged",
+        _status(plan, files),
         wish.is_dry,
         before=before,
         after=after,
@@ -96,10 +104,25 @@ def grow(
         changelog=read_between(before, after, scratch) if wish.is_reviewed else (),
         files=files,
     )
-    if not wish.is_dry:
+    if commands and report.status == "conflicts":
+        report = replace(report, message=UNVERIFIED)
+    elif commands and report.status == "merged":
+        tree = repository.graft(repository.write_tree(plan.tree))
+        checks = Verifying(repository, commands, tell).run(tree)
+        is_passed = all(check.is_passed for check in checks)
+        status = report.status if is_passed else "failed"
+        report = replace(report, checks=checks, status=status)
+    if not wish.is_dry and report.status != "failed":
         tell("Writing")
         _land(repository, plan)
     return report
+
+
+def _status(plan: Plan, files: Sequence[Change]) -> str:
+    if plan.reasons:
+        return "conflicts"
+    is_merged = any(one.kind != "left_alone" for one in files)
+    return "merged" if is_merged else "unchanged"
 
 
 def recover(repository: Repository) -> None:

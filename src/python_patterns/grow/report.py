@@ -34,6 +34,7 @@ class Wish:
         is_dry: Whether nothing is to be changed.
         source: Where the template is now, if not where it was.
         is_reviewed: Whether lines and the template's changelog are wanted too.
+        is_verified: Whether the project's own checks have to pass first.
     """
 
     answers: Mapping[str, str]
@@ -42,6 +43,7 @@ class Wish:
     is_dry: bool = False
     source: str | None = None
     is_reviewed: bool = False
+    is_verified: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,21 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Check:
+    """What became of one of the project's own checks.
+
+    Attributes:
+        command: The command.
+        is_passed: Whether it passed.
+        output: The last lines of what it said, if it did not pass.
+    """
+
+    command: str
+    is_passed: bool
+    output: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Origin:
     """Where a project comes from.
 
@@ -101,12 +118,13 @@ class Report:
         command: ``grow`` or ``update``.
         status: One of ``EXIT_CODES``.
         is_dry: Whether nothing was to be written.
-        message: Why nothing was done, where nothing was.
+        message: What was not done, and why, where something was not.
         before: Where the project came from.
         after: Where it comes from now.
         answers: The answers that changed: old and new value, by question.
         changelog: What the template's changelog says between the two versions.
         files: What happens to each file.
+        checks: The project's own checks, if they were run.
     """
 
     command: str
@@ -118,6 +136,7 @@ class Report:
     answers: Mapping[str, tuple[object, object]] | None = None
     changelog: Sequence[Section] = ()
     files: Sequence[Change] = ()
+    checks: Sequence[Check] = ()
 
     @property
     def exit_code(self) -> int:
