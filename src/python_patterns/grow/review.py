@@ -25,7 +25,7 @@ ADVICE = (
         "is .* in the template",
         "take your changes there, or give your file another name",
     ),
-    (".*imports ", "change the import, or bring back what it needs"),
+    (".*(imports|uses) ", "use what there is now, or bring back what it needs"),
     ("does not compile", "mend it"),
     (".*awaited", "add or remove await"),
     ("links to ", "let it lead elsewhere, or remove it"),
