@@ -3,6 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -628,6 +631,46 @@ def test_continue_runs_the_checks_of_what_was_in_conflict(
     git(project, "add", "own.py")
     assert patterns(project, "continue", "--verify") == 0
     assert "All is merged" in capsys.readouterr().out
+
+
+WAITS = """
+import os, pathlib, time
+pathlib.Path(os.environ["SAID"]).write_text(f"{os.getpid()}.")
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("framework", ["flask", "django"])
+def test_checks_end_with_the_command(
+    checked: Callable[..., Path], tmp_path: Path, framework: str
+) -> None:
+    project = checked(f"framework={framework}", "size=small")
+    change(
+        tmp_path / "quick",
+        "computed/commands.yml",
+        "    - {{ run }}ruff check",
+        "    - python waits.py\n    - {{ run }}ruff check",
+    )
+    commit(tmp_path / "quick", tag="v1.3.0")
+    write(project, "waits.py", WAITS)
+    commit(project)
+    before, said = state(project), tmp_path / "said"
+    process = subprocess.Popen(
+        (sys.executable, "-m", "python_patterns", "update", "--verify"),
+        cwd=project,
+        env={**os.environ, "SAID": str(said)},
+        stderr=subprocess.PIPE,
+    )
+    while not (said.exists() and said.read_text("utf-8").endswith(".")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    _, told = process.communicate()
+    assert process.returncode == cli.INTERRUPTED
+    assert told.endswith(b"patterns: stopped; nothing was changed.\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said.read_text("utf-8").rstrip(".")), 0)
+    assert state(project) == before
 
 
 def test_without_uv_the_python_that_runs_checks(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from python_patterns.answers import one_line
 from python_patterns.git import LINK, Conflict, Entry, Repository, Tree
 from python_patterns.grow.closing import Code, new_faults
 from python_patterns.grow.links import leads
@@ -76,7 +77,13 @@ class Record:
             text = (self.directory / "merge.json").read_text("utf-8")
         except FileNotFoundError:
             return None
-        return Unfinished(**json.loads(text))
+        try:
+            return Unfinished(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise RefusedError(
+                f"{self.directory} is not what this version of patterns writes: remove"
+                " it, if no merge waits to be finished"
+            ) from error
 
     def write(
         self,
@@ -110,7 +117,12 @@ class Record:
         written.mkdir()
         for path, (was, _) in changed.items():
             if was and os.path.lexists(self.top / path):
-                _copy(self.top / path, written / "files" / path)
+                try:
+                    _copy(self.top / path, written / "files" / path)
+                except OSError as error:
+                    raise RefusedError(
+                        f"{path} cannot be copied: {one_line(error)}"
+                    ) from error
         text = json.dumps(unfinished.__dict__)
         (written / "merge.json").write_text(text, encoding="utf-8")
         written.rename(self.directory)

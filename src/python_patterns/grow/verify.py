@@ -148,11 +148,15 @@ def _run(
         stderr=subprocess.STDOUT,
         start_new_session=True,
     ) as process:
+        # As Ctrl-C: what it started has to end with it.
+        usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             output, _ = process.communicate()
         except BaseException:
             _stop(process)
             raise
+        finally:
+            signal.signal(signal.SIGTERM, usual)
     return process.returncode, output.decode(errors="replace")
 
 
