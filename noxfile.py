@@ -83,6 +83,7 @@ def grow(session: nox.Session) -> None:
     session.install("--editable", ".", *DEV)
     session.run("pytest", "-n", "auto", *GROWING)
     session.run("python", "-m", "tools.grow_pairs", *session.posargs)
+    session.run("python", "-m", "tools.grow_large")
 
 
 @nox.session

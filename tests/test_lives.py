@@ -4,17 +4,23 @@ Each is merged in this process, without a repository of its own: see ``test_grow
 for the command itself.
 """
 
+import ast
 import itertools
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from python_patterns.git import Repository
 from python_patterns.grow.imports import block
 from python_patterns.grow.plan import Plan
+from tools.grow_large.project import enlarge
 from tools.grow_pairs.pairs import Workbench
 from tools.template import render
 
@@ -535,3 +541,46 @@ def test_a_directory_where_a_moved_file_goes_is_a_conflict(
     assert "class Settings" in life.text(f"{place}~template")
     assert place in life.plan.reasons["app/settings.py"]
     assert "MY_EDIT = 1" in life.all_lines()
+
+
+# --- Large projects -------------------------------------------------------------------
+
+
+def test_what_growing_takes_follows_the_modules_and_not_the_data(
+    begin: Callable[[str], Life], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted, as seconds depend on the machine; see ``tools.grow_large`` for them."""
+    counted: Counter[str] = Counter()
+    run, parse, fetch = subprocess.run, ast.parse, Repository.fetch_contents
+
+    def counting_run(*words: Any, **options: Any) -> Any:  # noqa: ANN401
+        counted["processes"] += 1
+        return run(*words, **options)
+
+    def counting_parse(*words: Any, **options: Any) -> Any:  # noqa: ANN401
+        counted["parsed"] += 1
+        return parse(*words, **options)
+
+    def counting_fetch(repository: Repository, ids: Iterable[str]) -> None:
+        names = list(ids)
+        counted["read"] += len(names)
+        fetch(repository, names)
+
+    monkeypatch.setattr(subprocess, "run", counting_run)
+    monkeypatch.setattr(ast, "parse", counting_parse)
+    monkeypatch.setattr(Repository, "fetch_contents", counting_fetch)
+    seen = []
+    for modules, files in ((10, 250), (40, 250), (40, 500)):
+        life = begin("framework=fastapi size=medium layout=layer")
+        enlarge(life.root, modules, files)
+        counted.clear()
+        life.grow("size=large layout=feature")
+        assert life.plan.reasons == {}
+        seen.append(dict(counted))
+    few, many, more_data = seen
+    assert many["processes"] <= few["processes"]
+    assert more_data["processes"] <= few["processes"]
+    assert many["parsed"] - few["parsed"] <= 30 * 5
+    assert more_data["parsed"] == many["parsed"]
+    # Of four files, one is configuration.
+    assert more_data["read"] - many["read"] <= 250 // 4 + 1

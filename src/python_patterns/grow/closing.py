@@ -2,9 +2,8 @@
 
 import ast
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from python_patterns.grow.modules import module_of
 from python_patterns.imports import Imported, imported
@@ -27,55 +26,52 @@ class Fault:
     reason: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Module:
-    """One Python file.
+    """What is to be known of one Python file.
 
     Attributes:
-        path: The file.
-        content: What is in it.
+        error: Why it does not compile, if it does not.
+        names: What can be imported from it; nothing where that is not known.
+        imports: What it imports and does not expect to be missing, by absolute names.
     """
 
-    path: str
-    content: bytes
+    error: str | None
+    names: frozenset[str] | None
+    imports: Sequence[Imported]
 
-    @cached_property
-    def error(self) -> str | None:
-        """Why it does not compile, if it does not."""
+    @classmethod
+    def read(cls, path: str, content: bytes) -> "Module":
+        """Read a file; its syntax tree is large, and is not kept."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                compile(self.content, self.path, "exec", dont_inherit=True)
+                tree = ast.parse(content)
+                # More is an error than what does not parse, such as a lone ``return``.
+                compile(tree, path, "exec", dont_inherit=True)
         except SyntaxError as error:
-            return f"{error.msg}, line {error.lineno}"
+            return cls(f"{error.msg}, line {error.lineno}", None, ())
         except ValueError as error:
-            return str(error)
-        return None
+            return cls(str(error), None, ())
+        package = path.removeprefix("src/").split("/")[:-1]
+        return cls(
+            None,
+            _names(tree, has_globals=b"global " in content),
+            [
+                Imported(_absolute(one.module, package), one.name, one.alias)
+                for statement in _unguarded(tree.body)
+                for one in imported(statement)
+            ],
+        )
 
-    @cached_property
-    def tree(self) -> ast.Module | None:
-        """Its syntax tree, if it compiles."""
-        return None if self.error else ast.parse(self.content)
 
-    @cached_property
-    def names(self) -> frozenset[str] | None:
-        """What can be imported from it; nothing where that is not known."""
-        if self.tree is None:
-            return None
-        found: set[str] = set()
-        for node in _in_scope(self.tree):
-            found.update(_bound(node))
-        return None if found & {"*", "__getattr__"} else frozenset(found)
-
-    @cached_property
-    def imports(self) -> list[Imported]:
-        """What it imports and does not expect to be missing, by absolute names."""
-        package = self.path.removeprefix("src/").split("/")[:-1]
-        return [
-            Imported(_absolute(one.module, package), one.name, one.alias)
-            for statement in _unguarded(self.tree.body if self.tree else [])
-            for one in imported(statement)
-        ]
+def _names(tree: ast.Module, *, has_globals: bool) -> frozenset[str] | None:
+    found: set[str] = set()
+    for node in _in_scope(tree):
+        found.update(_bound(node))
+        if has_globals and isinstance(node, SCOPES):
+            found.update(name for inner in ast.walk(node) for name in _global(inner))
+    return None if found & {"*", "__getattr__"} else frozenset(found)
 
 
 def _absolute(module: str, package: list[str]) -> str:
@@ -97,7 +93,6 @@ def _in_scope(node: ast.AST) -> Iterator[ast.AST]:
 def _bound(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
-        yield from (name for inner in ast.walk(node) for name in _global(inner))
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         yield node.id
     elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
@@ -137,14 +132,10 @@ class Code:
 
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         self.files = {
-            path: Module(path, content)
-            for path, content in contents.items()
-            if path.endswith(".py")
+            path: content for path, content in contents.items() if path.endswith(".py")
         }
         self.modules = {
-            name: module
-            for path, module in self.files.items()
-            if (name := module_of(path)) is not None
+            name: path for path in self.files if (name := module_of(path)) is not None
         }
         self.packages = {
             name.rsplit(".", count)[0]
@@ -152,6 +143,12 @@ class Code:
             for count in range(1, name.count(".") + 1)
         }
         self.tops = {name.partition(".")[0] for name in self.modules}
+        self._known: dict[str, Module] = {}
+
+    def _read(self, path: str) -> Module:
+        if path not in self._known:
+            self._known[path] = Module.read(path, self.files[path])
+        return self._known[path]
 
     def faults(self, path: str, tops: Iterable[str]) -> list[Fault]:
         """Return what does not work in a file.
@@ -160,7 +157,7 @@ class Code:
             path: The file.
             tops: The first parts of names of modules that are the project's own.
         """
-        module = self.files[path]
+        module = self._read(path)
         if module.error:
             return [Fault("", f"does not compile: {module.error}")]
         found: dict[Fault, None] = {}
@@ -179,7 +176,7 @@ class Code:
             return True
         if one.name.startswith("__") or one.module not in self.modules:
             return one.name.startswith("__")
-        names = self.modules[one.module].names
+        names = self._read(self.modules[one.module]).names
         return names is None or one.name in names
 
 

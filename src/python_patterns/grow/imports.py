@@ -10,7 +10,7 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -150,17 +150,24 @@ class _Rewriter:
         modules: Where modules go.
         package: The package that the module was in: what relative imports start from.
         has_moved: Whether the module gets another name, so that they start elsewhere.
+        in_text: Rewrites what is in a string.
     """
 
     def __init__(
-        self, modules: Modules, package: Sequence[str], *, has_moved: bool
+        self,
+        modules: Modules,
+        package: Sequence[str],
+        in_text: Callable[[str], str],
+        *,
+        has_moved: bool,
     ) -> None:
         self.modules = modules
         self.package = package
+        self.in_text = in_text
         self.has_moved = has_moved
 
     def rewrite(self, text: str, module: ast.Module) -> str:
-        """Rewrite a module's imports and what they bound.
+        """Rewrite a module's imports, what they bound, and names in its strings.
 
         Args:
             text: The module.
@@ -175,6 +182,11 @@ class _Rewriter:
                 edits += self._import(places, node, bound)
             elif isinstance(node, ast.ImportFrom):
                 edits += self._from(places, node)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                start, end = places.span(node)
+                new = self.in_text(text[start:end])
+                if new != text[start:end]:
+                    edits.append(_Edit(start, end, new))
         if bound:
             for node in nodes:
                 if isinstance(node, ast.Attribute) and _dotted(node) in bound:
@@ -350,26 +362,8 @@ class Rewriting:
         if module is None:
             return mark + self.text(text)
         package = path.removeprefix("src/").split("/")[:-1]
-        rewriter = _Rewriter(self.modules, package, has_moved=has_moved)
-        return mark + self._strings(rewriter.rewrite(text, module))
-
-    def _strings(self, text: str) -> str:
-        """Rewrite dotted names in the strings of a Python file."""
-        if self._in_text is None or not self._in_text[0].search(text):
-            return text
-        module = parse(text)
-        if module is None:
-            return text
-        places = _Places(text)
-        spans = {
-            places.span(node)
-            for node in ast.walk(module)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
-        return _edited(
-            text,
-            [_Edit(start, end, self.text(text[start:end])) for start, end in spans],
-        )
+        rewriter = _Rewriter(self.modules, package, self.text, has_moved=has_moved)
+        return mark + rewriter.rewrite(text, module)
 
 
 # --- Imports as a set -----------------------------------------------------------------

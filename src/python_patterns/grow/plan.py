@@ -149,12 +149,15 @@ class Merger:
         """What rewrites files."""
         return Rewriting(self.modules)
 
+    def _is_read(self, path: str) -> bool:
+        """Return whether names in a file of the project follow what they name."""
+        is_code = path.endswith((".py", ".pyi"))
+        return is_code or path in self.old or is_configuration(path)
+
     def _rewritten(self, text: str, path: str) -> str:
         if path.endswith((".py", ".pyi")):
             return self.rewriting.python(text, path)
-        if path in self.old or is_configuration(path):
-            return self.rewriting.text(text)
-        return text
+        return self.rewriting.text(text) if self._is_read(path) else text
 
     # --- The two sides ----------------------------------------------------------------
 
@@ -171,6 +174,8 @@ class Merger:
             )
             for path in paths
             if (entry := tree.get(path)) and entry.mode in (*REGULAR, LINK)
+            # Data may be large, and is not read.
+            if entry.mode == LINK or self._is_read(path)
         )
         # What the user does not want, or has under another name, is taken out of it.
         self.new = dict(self.new)
@@ -239,7 +244,8 @@ class Merger:
                 self._base[target] = old
             return
         there = [entry for entry in (old, own) if entry]
-        if None not in map(self._text, there):
+        is_data = old is None and not self._is_read(path)
+        if not is_data and None not in map(self._text, there):
             old_text, own_text = self._text(old), self._text(own)
             self._texts[target] = [
                 None if old_text is None else self._rewritten(old_text, origin),
@@ -424,7 +430,7 @@ class Merger:
         for path in paths:
             self._write(path, self._text(tree[path]) or "")
         self._add_missing(paths)
-        tidy = [path for path in paths if self._was_tidy(path)]
+        tidy = self._tidy(paths)
         if tidy:
             self._ruff("check", "--select", "I", "--fix", "--exit-zero", *tidy)
             self._ruff("format", *tidy)
@@ -448,20 +454,28 @@ class Merger:
         )
         return done.stdout
 
-    def _was_tidy(self, path: str) -> bool:
-        """Return whether a file was sorted and formatted before it was touched here."""
-        probes = []
-        for number, source in enumerate(self._sources[path]):
-            text = self._text(self.own.get(source))
-            if text is None:
-                return False
-            name = f"{PurePosixPath(source).parent}/_probe_{number}.py"
-            probes.append(self._write(name, text))
-        names = [str(probe.relative_to(self.directory)) for probe in probes]
-        found = self._ruff("format", "--check", *names)
-        for probe in probes:
+    def _tidy(self, paths: Sequence[str]) -> list[str]:
+        """Return the files that were formatted before they were touched here."""
+        probes: dict[Path, tuple[str, bytes]] = {}
+        untidy = set()
+        for path in paths:
+            for source in self._sources[path]:
+                text = self._text(self.own.get(source))
+                if text is None:
+                    untidy.add(path)
+                    continue
+                # Beside the source: settings may differ between directories.
+                name = PurePosixPath(source).with_name(f"_probe_{len(probes)}.py")
+                probes[self._write(str(name), text)] = path, encoded(text)
+        # All at once: starting the formatter takes longer than its work.
+        if probes:
+            names = [str(probe.relative_to(self.directory)) for probe in probes]
+            self._ruff("format", *names)
+        for probe, (path, content) in probes.items():
+            if probe.read_bytes() != content:
+                untidy.add(path)
             probe.unlink()
-        return not found.strip()
+        return [path for path in paths if path not in untidy]
 
     def _add_missing(self, paths: Sequence[str]) -> None:
         """Import what the user's lines use and the template imports no more."""

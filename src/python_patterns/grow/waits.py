@@ -76,6 +76,8 @@ class Turned:
             base: The file without the user's changes.
             ours: The file with them.
         """
+        if not any(name in ours for name in self.waiting | self.plain):
+            return ""
         known = set(base.splitlines())
         own = {
             number
