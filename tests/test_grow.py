@@ -103,6 +103,12 @@ def start(source: Path, destination: Path) -> Path:
     return destination
 
 
+def undo(project: Path) -> None:
+    """Run what the command prints as the way back."""
+    for command in UNDO.split(" && "):
+        git(project, *command.split()[1:])
+
+
 def edited(project: Path) -> Path:
     """Make the standard set of edits in a project."""
     edits.edit(project)
@@ -157,7 +163,7 @@ def test_edits_move_along(project: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "from my_service.my_own import words\n" in after["tests/unit/test_my_own.py"]
     assert edits.METHOD in after["src/my_service/products/service.py"]
 
-    git(project, *UNDO.split()[1:])
+    undo(project)
     assert git(project, "status", "--porcelain") == ""
     assert snapshot(project) == before
 
@@ -239,8 +245,22 @@ def test_a_conflict_is_gits_and_is_named(
     unmerged = git(project, "diff", "--name-only", "--diff-filter=U").split()
     assert unmerged == ["app/services/products.py", "app/settings.py"]
     assert "<<<<<<< this project\n" in settings.read_text("utf-8")
-    git(project, *UNDO.split()[1:])
+    undo(project)
     assert git(project, "status", "--porcelain") == ""
+
+
+def test_a_conflict_in_a_file_that_moved_can_be_undone(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The path in conflict is not in the last commit."""
+    (project / "app/main.py").write_text("# Mine\n", encoding="utf-8")
+    commit(project)
+    before = snapshot(project)
+    assert patterns(project, "grow", "size=large") == 1
+    assert "src/my_service/main.py: changed here and" in capsys.readouterr().out
+    undo(project)
+    assert git(project, "status", "--porcelain") == ""
+    assert snapshot(project) == before
 
 
 def test_what_has_to_be_awaited_now_is_a_conflict(
@@ -468,7 +488,7 @@ def test_in_a_folder_of_a_larger_repository_with_hooks_and_signing(
     assert not (tmp_path / "hooked").exists()
     assert (shop / "src/my_service/my_own.py").is_file()
     assert (top / "other.txt").read_text("utf-8") == "two\n"
-    git(shop, *UNDO.split()[1:])
+    undo(shop)
     status = git(top, "status", "--porcelain")
     assert status == " M other.txt\n"
 
@@ -534,7 +554,7 @@ def test_a_run_that_was_killed_while_it_wrote_is_undone(
     before = snapshot(project)
     assert patterns(project, "grow", "size=large") == 0
     after = git(project, "write-tree").strip()
-    git(project, *UNDO.split()[1:])
+    undo(project)
     # As it looks when git itself was killed: some files written, one in part.
     git(project, "rm", "-q", "-r", "--cached", "app")
     git(project, "reset", "-q")

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-UNDO = "git restore --source=HEAD --staged --worktree ."
+# ``git restore`` refuses where a path in conflict is not in the last commit.
+UNDO = "git rm -rqf . && git checkout HEAD -- ."
 # What a command that grows a project exits with.
 EXIT_CODES = {
     "merged": 0,
