@@ -19,6 +19,7 @@ import pytest
 
 from python_patterns.git import Repository
 from python_patterns.grow.imports import block
+from python_patterns.grow.modules import pieces
 from python_patterns.grow.plan import Plan
 from tools.grow_large.project import enlarge
 from tools.grow_pairs.pairs import Workbench
@@ -422,6 +423,97 @@ def test_a_readme_of_the_users_own_is_left_alone(
     assert life.text("README.md") == "# Ours\n\nRun app.main, see app/main.py.\n"
     assert life.plan.reasons == {}
     assert life.plan.left == {"README.md": "rewritten here"}
+
+
+# --- Beside the template's changes ----------------------------------------------------
+
+ROUTES = {
+    "fastapi": ("app.include_router(router)", "app.include_router(own)"),
+    "flask": ("app.register_blueprint(bp)", "app.register_blueprint(own)"),
+    "django": ('path("checks", check),', 'path("own", own),'),
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("step", ["size=medium", "size=large layout=feature"])
+def test_what_is_added_beside_the_templates_changes_is_no_conflict(
+    begin: Callable[[str], Life], framework: str, step: str
+) -> None:
+    life = begin(f"framework={framework} size=small")
+    life.write("own.py", '"""Ours."""\n\nown = 1\n')
+    seconds = "    check_timeout_seconds: float = Field(default=5, gt=0)\n"
+    life.change("utils.py", seconds, f"{seconds}    own_setting: int = 3\n")
+    life.change("utils.py", "default=1_048_576", "default=2_097_152")
+    before, added = ROUTES[framework]
+    life.change("main.py", before, f"{before}\n    {added}")
+    life.change("main.py", "from utils", "from own import own\nfrom utils")
+    ignored = (life.root / ".gitignore").read_text("utf-8")
+    life.write(".gitignore", f"{ignored}/dumps/\n")
+    life.grow(step)
+    assert life.plan.reasons == {}
+    for words, ends in (
+        ("    own_setting: int = 3\n", "/settings.py"),
+        ("default=2_097_152", "/settings.py"),
+        (added, ("/main.py", "/urls.py")),
+    ):
+        (place,) = [path for path in life.files if words.encode() in life.files[path]]
+        assert place.endswith(ends)
+    assert life.text(".gitignore").splitlines()[-1] == "/dumps/"
+
+
+@pytest.mark.parametrize(
+    ("framework", "route"),
+    [
+        ("fastapi", '@router.get("/own")\nasync def own() -> int:\n    return 1\n'),
+        ("flask", '@bp.get("/own")\ndef own() -> str:\n    return "1"\n'),
+    ],
+)
+def test_a_route_at_the_end_goes_to_the_others(
+    begin: Callable[[str], Life], framework: str, route: str
+) -> None:
+    """Below the factory, which another module has now."""
+    life = begin(f"framework={framework} size=small")
+    text = (life.root / "main.py").read_text("utf-8")
+    life.write("main.py", f"{text}\n\n{route}")
+    life.grow("size=medium")
+    assert life.plan.reasons == {}
+    assert route in life.text("app/routes/health.py")
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "flask"])
+def test_a_name_that_nothing_defines_any_more_is_named(
+    begin: Callable[[str], Life], framework: str
+) -> None:
+    life = begin(f"framework={framework} size=medium layout=layer")
+    text = (life.root / "app/settings.py").read_text("utf-8")
+    own = "def own() -> str:\n    return DEVELOPMENT_SECRET + NEVER\n"
+    life.write("app/settings.py", f"{text}\n\n{own}")
+    life.grow("database=none")
+    reason = "uses DEVELOPMENT_SECRET, which is not there"
+    assert life.plan.reasons == {"app/settings.py": reason}
+    assert own in life.text("app/settings.py")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_a_test_that_was_deleted_stays_deleted_where_the_file_is_cut_up(
+    begin: Callable[[str], Life], framework: str, mode: int
+) -> None:
+    life = begin(f"framework={framework} size=small")
+    fresh = life.fresh("size=medium")
+    theirs = b"".join(path.read_bytes() for path in fresh.rglob("test_*.py"))
+    text = (life.root / "test_main.py").read_text("utf-8")
+    gone = next(
+        piece
+        for piece in pieces(text)
+        if piece.name.startswith("test_") and f"def {piece.name}(".encode() in theirs
+    )
+    life.write("test_main.py", text.replace(gone.text, ""))
+    (life.root / "test_main.py").chmod(mode)
+    life.grow("size=medium")
+    definition = f"def {gone.name}(".encode()
+    back = {path for path, content in life.files.items() if definition in content}
+    assert back <= life.plan.reasons.keys()
 
 
 # --- Data, encodings, links -----------------------------------------------------------

@@ -29,6 +29,7 @@ def main() -> int:
         action="store_true",
         help="take what has no conflict through its own checks and tests",
     )
+    parser.add_argument("--processes", type=int, help="how many at a time")
     options = parser.parse_args()
     pairs = [
         pair
@@ -42,7 +43,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="patterns-pairs-") as name:
         scratch = Path(name).resolve()
         context = multiprocessing.get_context("forkserver")
-        with ProcessPoolExecutor(mp_context=context) as pool:
+        with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
             for outcome in pool.map(try_pair, pairs, itertools.repeat(scratch)):
                 outcomes.append(outcome)
                 _print_outcome(outcome)

@@ -12,6 +12,14 @@ DOCUMENTS = frozenset({".md", ".rst", ".txt"})
 DATA = frozenset(
     {"cassettes", "data", "dumps", "fixtures", "samples", "snapshots", "testdata"}
 )
+# Files of lines that stand for themselves.
+LISTS = frozenset({".dockerignore", ".env.example", ".gitattributes", ".gitignore"})
+
+
+def is_list(path: str) -> bool:
+    """Return whether each line of a file stands for itself."""
+    name = PurePosixPath(path).name
+    return name in LISTS or (name.startswith("requirements") and name.endswith(".txt"))
 
 
 def is_configuration(path: str) -> bool:

@@ -6,6 +6,7 @@ brought to where the new render has things: files are moved, imports are rewritt
 definitions follow theirs. What git then has to merge is what people changed.
 """
 
+import itertools
 import json
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from python_patterns.git import (
     Repository,
     Tree,
 )
+from python_patterns.grow.close import merged_list, merged_toml
 from python_patterns.grow.closing import Code, new_faults
 from python_patterns.grow.imports import (
     Rewriting,
@@ -32,7 +34,7 @@ from python_patterns.grow.imports import (
     merged_block,
     with_block,
 )
-from python_patterns.grow.kinds import is_configuration
+from python_patterns.grow.kinds import is_configuration, is_list
 from python_patterns.grow.links import Links, leads
 from python_patterns.grow.modules import (
     Modules,
@@ -45,7 +47,14 @@ from python_patterns.grow.modules import (
 )
 from python_patterns.grow.moves import Moves
 from python_patterns.grow.settle import Settled, Settling
-from python_patterns.grow.splits import Change, applied, changes, goes_apart, split
+from python_patterns.grow.splits import (
+    Change,
+    applied,
+    changes,
+    deleted,
+    goes_apart,
+    split,
+)
 from python_patterns.grow.waits import Turned
 from python_patterns.imports import Imported, imported
 
@@ -108,6 +117,7 @@ class Merger:
     _modes: dict[str, list[str]] = field(default_factory=dict)
     _sources: dict[str, list[str]] = field(default_factory=dict)
     _carried: dict[str, list[Change]] = field(default_factory=dict)
+    _unknown: dict[str, str] = field(default_factory=dict)
 
     # --- Reading ----------------------------------------------------------------------
 
@@ -214,25 +224,38 @@ class Merger:
             if parse(own) is None or not goes_apart(path, old, self.modules):
                 continue
             result = split(path, old, own, self.modules)
-            has_other_mode = self.own[path].mode != self.old[path].mode
+            target = self.moves.of(path)
+            is_free = target in self.new and target not in settled.occupied
+            modes = [self.old[path].mode, self.own[path].mode]
             is_there = result.changes.keys() <= self.new.keys() - settled.occupied
-            if result.stays or has_other_mode or not is_there:
+            if result.stays or not is_there or (modes[0] != modes[1] and not is_free):
+                # What was deleted does not come back in another file.
+                gone = deleted(path, old, own, self.modules)
+                self._send(path, {home: gone[home] for home in gone if home != target})
                 continue
             found.add(path)
-            target = self.moves.of(path)
-            if target in self.new and target not in settled.occupied:
-                self._base[target] = self._ours[target] = self.new[target]
-            for home, found_changes in result.changes.items():
-                self._carried.setdefault(home, []).extend(
-                    replace(
-                        change,
-                        old=self._rewritten(change.old, path),
-                        own=self._rewritten(change.own, path),
-                    )
-                    for change in found_changes
-                )
-                self._sources.setdefault(home, []).append(path)
+            if is_free:
+                new = self.new[target]
+                self._base[target] = Entry(modes[0], new.id)
+                self._ours[target] = Entry(modes[1], new.id)
+                self._modes[target] = modes
+            self._send(path, result.changes)
         return found
+
+    def _send(self, path: str, sent: Mapping[str, Iterable[Change]]) -> None:
+        """Have changes of a file carried to others."""
+        for home, found_changes in sent.items():
+            if home not in self.new:
+                continue
+            self._carried.setdefault(home, []).extend(
+                replace(
+                    change,
+                    old=self._rewritten(change.old, path),
+                    own=self._rewritten(change.own, path),
+                )
+                for change in found_changes
+            )
+            self._sources.setdefault(home, []).append(path)
 
     def _prepare(self, path: str, target: str, settled: Settled) -> None:
         """Bring one file of the old render and of the project to its new place."""
@@ -300,7 +323,7 @@ class Merger:
         new = dict(self.new)
         stored: list[tuple[dict[str, Entry], str, str, str]] = []
         for target, texts in self._texts.items():
-            base, ours, theirs = _in_step(*texts)
+            base, ours, theirs = _in_step(target, *texts)
             modes = self._modes[target]
             if base is not None:
                 stored.append((self._base, target, modes[0], base))
@@ -333,7 +356,8 @@ class Merger:
         for path, target in settled.blocked.items():
             reasons[path] = f"is {target} in the template, where you have another file"
         looked = dict(self._waits(mended))
-        for path, reason in self._faults(tree, targets, open_paths):
+        faults = self._faults(tree, targets, open_paths)
+        for path, reason in itertools.chain(self._unknown.items(), faults):
             looked[path] = "; ".join(filter(None, [looked.get(path), reason]))
         conflicts = list(merged.conflicts)
         for path, stage in settled.aside.items():
@@ -479,29 +503,48 @@ class Merger:
 
     def _add_missing(self, paths: Sequence[str]) -> None:
         """Import what the user's lines use and the template imports no more."""
-        output = self._ruff(
-            "check",
-            "--select",
-            "F821",
-            "--output-format",
-            "json",
-            "--exit-zero",
-            *paths,
-        )
-        missing: dict[str, list[str]] = {}
-        for finding in json.loads(output or "[]"):
-            if finding["code"] == "F821":
-                file = Path(finding["filename"]).relative_to(self.directory)
-                name = finding["message"].split("`")[1]
-                missing.setdefault(file.as_posix(), []).append(name)
-        for path, names in missing.items():
-            found = [self._import_of(path, name) for name in dict.fromkeys(names)]
+        unknown: dict[str, list[str]] = {}
+        for path, names in self._undefined(paths).items():
+            found = {name: self._import_of(path, name) for name in names}
+            unknown[path] = [name for name in names if not found[name]]
             text = decoded((self.directory / path).read_bytes()) or ""
             lines = lines_of(text)
             top = block(text)
             at = top.after if top else _after_docstring(text)
-            lines[at:at] = [import_line(one[0], [one]) for one in found if one]
+            lines[at:at] = [import_line(one[0], [one]) for one in found.values() if one]
             self._write(path, "".join(lines))
+        self._name_unknown({path: names for path, names in unknown.items() if names})
+
+    def _name_unknown(self, unknown: Mapping[str, Sequence[str]]) -> None:
+        """Remember names that nothing defines any more, where something did before."""
+        probes: dict[str, str] = {}
+        for path in unknown:
+            for source in self._sources[path]:
+                name = PurePosixPath(source).with_name(f"_probe_{len(probes)}.py")
+                self._write(str(name), self._text(self.own.get(source)) or "")
+                probes[str(name)] = path
+        before = self._undefined(list(probes)) if probes else {}
+        known = {(probes[one], name) for one, names in before.items() for name in names}
+        for probe in probes:
+            (self.directory / probe).unlink()
+        for path, names in unknown.items():
+            lost = [name for name in names if (path, name) not in known]
+            if lost:
+                self._unknown[path] = f"uses {', '.join(lost)}, which is not there"
+
+    def _undefined(self, paths: Sequence[str]) -> dict[str, list[str]]:
+        """Return the names that nothing defines, by file."""
+        output = self._ruff(
+            *("check", "--select", "F821", "--output-format", "json", "--exit-zero"),
+            *paths,
+        )
+        found: dict[str, dict[str, None]] = {}
+        for finding in json.loads(output or "[]"):
+            if finding["code"] == "F821":
+                file = Path(finding["filename"]).relative_to(self.directory)
+                name = finding["message"].split("`")[1]
+                found.setdefault(file.as_posix(), {})[name] = None
+        return {path: list(names) for path, names in found.items()}
 
     def _import_of(self, path: str, name: str) -> Imported | None:
         """Find how the project's file made a name known."""
@@ -535,7 +578,7 @@ def _after_docstring(text: str) -> int:
 
 
 def _in_step(
-    base: str | None, ours: str | None, theirs: str | None
+    path: str, base: str | None, ours: str | None, theirs: str | None
 ) -> tuple[str | None, str | None, str | None]:
     """Remove from three versions of a file what is no conflict of people.
 
@@ -546,6 +589,10 @@ def _in_step(
     if "\r\n" in ours and "\r\n" not in base:
         base, theirs = (text.replace("\n", "\r\n") for text in (base, theirs))
         return base, ours, theirs
+    whole = merged_list if is_list(path) else merged_toml
+    if is_list(path) or path.endswith(".toml"):
+        merged = whole(base, ours, theirs)
+        return (base, ours, theirs) if merged is None else (theirs, merged, theirs)
     found = changes(base, ours)
     blocks = [block(text) for text in (base, ours, theirs)]
     first, second, third = blocks

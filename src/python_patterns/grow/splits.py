@@ -6,11 +6,13 @@ has it now, and one that was added follows the one that stands above it. In a fi
 stays whole this keeps apart what only stands side by side.
 """
 
+import ast
 import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from python_patterns.grow.close import merged_definition
 from python_patterns.grow.imports import Block, block, has_same_comments
 from python_patterns.grow.modules import (
     Modules,
@@ -125,7 +127,7 @@ def split(path: str, old: str, own: str, modules: Modules) -> Split:
     if found is None or not _are_imports_used(old, own, found):
         return Split(stays=True)
     homes = {name: modules.home(path, name) for name in _by_name(old)}
-    anchors = _anchors(list(_by_name(own)), homes)
+    anchors = _anchors(list(_by_name(own).values()), homes)
     result = Split()
     for change in found:
         is_added = not change.old
@@ -139,6 +141,24 @@ def split(path: str, old: str, own: str, modules: Modules) -> Split:
         elif change.own:
             result.stays = True
     return result
+
+
+def deleted(path: str, old: str, own: str, modules: Modules) -> dict[str, list[Change]]:
+    """Find where definitions are that the user deleted from a file.
+
+    Args:
+        path: The file's path in the old render.
+        old: Its text there.
+        own: Its text in the project.
+        modules: Where names go.
+    """
+    found: dict[str, list[Change]] = {}
+    kept = _by_name(own)
+    for name, piece in _by_name(old).items():
+        home = modules.home(path, name)
+        if name not in kept and home:
+            found.setdefault(home, []).append(Change(name, piece.text, ""))
+    return found
 
 
 def _are_imports_used(old: str, own: str, found: Sequence[Change]) -> bool:
@@ -162,19 +182,50 @@ def _new_statements(before: Block, after: Block) -> list[str]:
 
 
 def _anchors(
-    names: Sequence[str], homes: Mapping[str, str | None]
+    own: Sequence[Piece], homes: Mapping[str, str | None]
 ) -> dict[str, tuple[str, str | None]]:
-    """Find for each definition the one above it that has a place, and that place."""
+    """Find for each definition the one above it that has a place, and that place.
+
+    A route belongs to the others of its router, wherever it stands.
+    """
     found: dict[str, tuple[str, str | None]] = {}
-    place = next((homes[name] for name in names if homes.get(name)), None)
+    names = {piece.name for piece in own}
+    registered = {
+        piece.name: root for piece in own if (root := _registrar(piece)) in names
+    }
+    place = next((homes[piece.name] for piece in own if homes.get(piece.name)), None)
     above = ""
-    for name in names:
+    last: dict[str, tuple[str, str | None]] = {}
+    for name in (piece.name for piece in own):
+        root = registered.get(name, "")
+        if name not in homes and root in last:
+            found[name] = last[root]
+            last[root] = name, last[root][1]
+            continue
         found[name] = above, place
         if homes.get(name):
             place, above = homes[name], name
+            last[root] = name, place
         elif name not in homes:
             above = name
     return found
+
+
+def _registrar(piece: Piece) -> str:
+    """Return what the first decorator of a definition is a method of, if it is one."""
+    module = parse(piece.text)
+    decorators = getattr(module.body[0], "decorator_list", []) if module else []
+    node = decorators[0] if decorators else None
+    while isinstance(node, ast.Call | ast.Attribute):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _merged(change: Change, new: str) -> str | None:
+    """Merge what the user and the template made of a definition, if that is safe."""
+    if not change.old or not change.own or new in {change.old, change.own}:
+        return None
+    return merged_definition(change.old, change.own, new)
 
 
 def applied(text: str, changed: Sequence[Change], *, own: bool) -> str:
@@ -191,6 +242,9 @@ def applied(text: str, changed: Sequence[Change], *, own: bool) -> str:
         wanted = change.own if own else change.old
         if change.name in found:
             piece = found[change.name]
+            merged = _merged(change, piece.text)
+            if merged is not None:
+                wanted = merged if own else piece.text
             lines[piece.first : piece.after] = [wanted] if wanted else []
         elif wanted:
             line = found[change.above].after if change.above in found else len(lines)
