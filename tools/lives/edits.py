@@ -3,6 +3,7 @@
 Each edit leaves words that nothing else has, so that they can be found again.
 """
 
+import ast
 import itertools
 import re
 import subprocess
@@ -14,8 +15,10 @@ from random import Random
 import ruff
 
 from python_patterns.grow.closing import Code
-from python_patterns.grow.modules import defined, module_of, parse
+from python_patterns.grow.modules import defined, lines_of, module_of, parse, pieces
 from python_patterns.imports import top_imports
+
+FORMAT = (ruff.find_ruff_bin(), "format", "--isolated", "--no-cache", "-q")
 
 
 @dataclass
@@ -29,6 +32,8 @@ class Writer:
         data: Files that are nobody's but the user's, to the byte.
         done: What was done, for people to read.
         elsewhere: Paths that the template has with other answers.
+        ignored: Files that git does not have, to the byte.
+        gone: Functions of the template that were deleted.
     """
 
     root: Path
@@ -37,6 +42,8 @@ class Writer:
     data: dict[str, bytes] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
+    ignored: dict[str, bytes] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def word(self) -> str:
@@ -46,11 +53,15 @@ class Writer:
         return word
 
     def paths(self, pattern: str = "*.py") -> list[str]:
-        """List the project's regular files."""
-        return sorted(
+        """List the project's regular files that are in git."""
+        found = (
             path.relative_to(self.root).as_posix()
             for path in self.root.rglob(pattern)
             if path.is_file() and not path.is_symlink()
+        )
+        own = {*self.ignored, ".copier-answers.yml"}
+        return sorted(
+            path for path in found if path not in own and not path.startswith(".git/")
         )
 
     def module(self) -> tuple[str, str]:
@@ -75,8 +86,19 @@ class Writer:
         for path in self.root.rglob("*"):
             if path.is_symlink() and not path.exists():
                 path.unlink()
+        self.ignored = {
+            path: content
+            for path, content in self.ignored.items()
+            if (self.root / path).is_file()
+        }
         text = b"".join((self.root / path).read_bytes() for path in self.paths("*"))
         self.words = {word for word in self.words if word.encode() in text}
+
+    def move_away(self) -> None:
+        """Move away what is in the way."""
+        for path in self.ignored:
+            (self.root / path).unlink(missing_ok=True)
+        self.ignored.clear()
 
     def edit(self) -> None:
         """Do something."""
@@ -95,6 +117,164 @@ def add_function(writer: Writer) -> str:
     function = f"\n\ndef own_{word}() -> str:\n    return '{word}'\n"
     writer.write(path, text[:at] + function + text[at:])
     return path
+
+
+def comment_line(writer: Writer) -> str:
+    """Write a comment behind a line of code."""
+    path, text = writer.module()
+    lines = text.split("\n")
+    before = ast.dump(ast.parse(text.removeprefix("\ufeff")))
+    at = writer.random.randrange(len(lines))
+    if not lines[at].strip() or lines[at].endswith("\r"):
+        return "nothing"
+    word = writer.word()
+    lines[at] += f"  # {word}"
+    changed = "\n".join(lines)
+    module = parse(changed)
+    if module is None or ast.dump(module) != before:
+        return "nothing"
+    writer.write(path, changed)
+    return f"{path}:{at + 1}"
+
+
+def comment_above(writer: Writer) -> str:
+    """Write a comment on a line of its own, wherever one may stand."""
+    path, text = writer.module()
+    lines = text.splitlines(keepends=True)
+    before = ast.dump(ast.parse(text.removeprefix("\ufeff")))
+    at = writer.random.randint(0, len(lines))
+    following = lines[at] if at < len(lines) else ""
+    indent = following[: len(following) - len(following.lstrip())].strip("\r\n")
+    lines.insert(at, f"{indent}# {writer.word()}\n")
+    changed = "".join(lines)
+    module = parse(changed)
+    if module is None or ast.dump(module) != before or "\r" in text:
+        return "nothing"
+    writer.write(path, changed)
+    return f"{path}:{at + 1}"
+
+
+def delete_function(writer: Writer) -> str:
+    """Delete a function that nobody calls."""
+    path, text = writer.module()
+    every = "".join(
+        (writer.root / one).read_bytes().decode(errors="replace")
+        for one in writer.paths()
+    )
+    unused = [
+        piece
+        for piece in pieces(text)
+        if re.search(r"^(async )?def ", piece.text, re.MULTILINE)
+        and len(re.findall(rf"\b{piece.name}\b", every)) == 1
+        and "LIFE_" not in piece.text
+    ]
+    if not unused or "\r" in text:
+        return "nothing"
+    piece = writer.random.choice(unused)
+    lines = lines_of(text)
+    del lines[piece.first : piece.after]
+    writer.write(path, "".join(lines))
+    writer.gone.add(piece.name)
+    return f"{path} {piece.name}"
+
+
+def add_statement(writer: Writer) -> str:
+    """Add a line to a function."""
+    path, text = writer.module()
+    module = ast.parse(text.removeprefix("\ufeff"))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [node for node in ast.walk(module) if isinstance(node, functions)]
+    if not found or "\r" in text:
+        return "nothing"
+    statement = writer.random.choice(writer.random.choice(found).body)
+    line = (statement.end_lineno or statement.lineno) - 1
+    lines = text.splitlines(keepends=True)
+    indent = re.match(r"\s*", lines[statement.lineno - 1])
+    if "\f" in text or ";" in lines[line]:
+        return "nothing"
+    lines.insert(line + 1, f"{indent[0] if indent else ''}{writer.word()} = 1\n")
+    changed = "".join(lines)
+    if not parse(changed):
+        return "nothing"
+    writer.write(path, changed)
+    return f"{path}:{line + 2}"
+
+
+def add_method(writer: Writer) -> str:
+    """Add a method, or a setting, to the end of a class."""
+    path, text = writer.module()
+    module = ast.parse(text.removeprefix("\ufeff"))
+    found = [node for node in module.body if isinstance(node, ast.ClassDef)]
+    if not found or "\r" in text:
+        return "nothing"
+    last = writer.random.choice(found).body[-1]
+    line = last.end_lineno or last.lineno
+    lines = text.splitlines(keepends=True)
+    word = writer.word()
+    indent = " " * last.col_offset
+    new = writer.random.choice(
+        [
+            f"{indent}own_{word}: int = 3\n",
+            f"\n{indent}def own_{word}(self) -> int:\n{indent}    return 1\n",
+        ]
+    )
+    changed = "".join([*lines[:line], new, *lines[line:]])
+    if not parse(changed):
+        return "nothing"
+    writer.write(path, changed)
+    return path
+
+
+def comment_configuration(writer: Writer) -> str:
+    """Write a comment in a file that is no code, at any place."""
+    kinds = ("*.toml", "*.y*ml", ".env.example", "Dockerfile", ".gitignore", "*.md")
+    paths = [path for kind in kinds for path in writer.paths(kind)]
+    path = writer.random.choice(paths)
+    lines = (writer.root / path).read_text(encoding="utf-8").splitlines(keepends=True)
+    at = writer.random.randint(0, len(lines))
+    lines.insert(at, f"# {writer.word()}\n")
+    writer.write(path, "".join(lines))
+    return f"{path}:{at + 1}"
+
+
+def add_dependency(writer: Writer) -> str:
+    """Depend on another package."""
+    path = writer.root / "pyproject.toml"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    start = "\ndependencies = [\n"
+    if start not in text:
+        return "nothing"
+    first = text.index(start) + len(start)
+    at = writer.random.choice([first, text.index("]\n", first)])
+    line = f'    "own-{writer.word()}>=1",\n'
+    writer.write("pyproject.toml", text[:at] + line + text[at:])
+    return "pyproject.toml"
+
+
+def ignore_file(writer: Writer) -> str:
+    """Have git ignore a file where the template brings one, or a directory."""
+    found = [path for path in writer.elsewhere if not (writer.root / path).exists()]
+    if not found:
+        return "nothing"
+    path = writer.random.choice(found)
+    if writer.random.random() < 0.5:  # noqa: PLR2004
+        parents = [str(one) for one in Path(path).parents if str(one) != "."]
+        new = [one for one in parents if not (writer.root / one).exists()]
+        path = writer.random.choice(new) if new else "notes.local"
+    if any((writer.root / one).is_file() for one in Path(path).parents):
+        return "nothing"
+    place = writer.random.choice([".git/info/exclude", ".gitignore"])
+    file = writer.root / place
+    file.parent.mkdir(exist_ok=True)
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    word = writer.word()
+    comment = f"# {word}\n" if place == ".gitignore" else ""
+    file.write_text(f"{before}{comment}/{path}\n", encoding="utf-8")
+    content = f"notes {word}\n".encode()
+    writer.words.discard(word)
+    writer.write(path, content)
+    writer.ignored[path] = content
+    return f"{path} in {place}"
 
 
 def comment_import(writer: Writer) -> str:
@@ -138,7 +318,7 @@ def add_module(writer: Writer) -> str:
     """Add a module that imports from others."""
     where = writer.random.choice(writer.paths()).rpartition("/")[0]
     word = writer.word()
-    lines = [f"# {word}\n"]
+    lines = [f"# {word}\nfrom typing import TYPE_CHECKING\n"]
     for _ in range(3):
         path, text = writer.module()
         name, known = module_of(path), sorted(defined(text))
@@ -152,6 +332,8 @@ def add_module(writer: Writer) -> str:
             f"from {name} import (\n    {one},  # {comment}\n)\n",
             f"import {name}  # {comment}\nX = {name}.{one}\n",
             f"def f():\n    from {name} import {one} as {comment}\n",
+            f"if TYPE_CHECKING:\n    from {name} import {one}  # {comment}\n",
+            f"try:\n    import {name}  # {comment}\nfinally:\n    pass\n",
         ]
         if parent:
             kinds.append(f"from {parent} import {last}  # {comment}\n")
@@ -178,19 +360,30 @@ def add_data(writer: Writer) -> str:
 def rename_module(writer: Writer) -> str:
     """Rename a module, and the imports of it."""
     path, _ = writer.module()
-    name = module_of(path)
-    if not name or "." not in name or path.endswith("__init__.py"):
+    return _move(writer, path, path.replace(".py", "_renamed.py"))
+
+
+def move_module(writer: Writer) -> str:
+    """Move a module to another package, and the imports of it."""
+    path, _ = writer.module()
+    package = writer.random.choice(writer.paths("__init__.py") or [path])
+    return _move(writer, path, str(Path(package).with_name(Path(path).name)))
+
+
+def _move(writer: Writer, path: str, new: str) -> str:
+    """Move a module, unless that breaks another, or something is there."""
+    name, after = module_of(path), module_of(new)
+    if not name or not after or "." not in name or path.endswith("__init__.py"):
         return "nothing"
-    if "test" in path or "conftest" in path or "migrations" in path:
+    if re.search("test|conftest|migrations", f"{path} {new}") or path == new:
         return "nothing"
     before = {one: (writer.root / one).read_bytes() for one in writer.paths("*")}
-    if any((writer.root / one).is_symlink() for one in before):
+    if (writer.root / new).exists():
         return "nothing"
-    new = path.replace(".py", "_renamed.py")
     pattern = re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)".encode())
     for one, content in before.items():
         if one not in writer.data:
-            writer.write(one, pattern.sub(f"{name}_renamed".encode(), content))
+            writer.write(one, pattern.sub(after.encode(), content))
     (writer.root / path).rename(writer.root / new)
     code = Code({one: (writer.root / one).read_bytes() for one in writer.paths()})
     if any(code.faults(one, code.tops) for one in code.files):
@@ -198,7 +391,7 @@ def rename_module(writer: Writer) -> str:
         for one, content in before.items():
             writer.write(one, content)
         return "nothing"
-    return path
+    return f"{path} to {new}"
 
 
 def split_module(writer: Writer) -> str:
@@ -220,16 +413,18 @@ def split_module(writer: Writer) -> str:
 
 
 def reformat(writer: Writer) -> str:
-    """Format a module with other settings."""
-    path, _ = writer.module()
-    words = (ruff.find_ruff_bin(), "format", "--isolated", "--no-cache", "-q")
-    option = "format.quote-style = 'single'"
-    subprocess.run(
-        (*words, "--config", option, "--line-length", "60", path),
-        cwd=writer.root,
-        check=False,
+    """Format a module, or all of them, with other settings."""
+    path = writer.module()[0] if writer.random.random() < 0.8 else "."  # noqa: PLR2004
+    setting = writer.random.choice(
+        [
+            "line-length = 60",
+            "line-length = 110",
+            "format.quote-style = 'single'",
+            "format.indent-style = 'tab'",
+        ]
     )
-    return path
+    subprocess.run((*FORMAT, "--config", setting, path), cwd=writer.root, check=False)
+    return f"{path} {setting}"
 
 
 def rewrite_readme(writer: Writer) -> str:
@@ -275,8 +470,10 @@ def latin_module(writer: Writer) -> str:
 
 
 def add_link(writer: Writer) -> str:
-    """Link to a file of the project."""
+    """Link to a file of the project, or to a directory."""
     path, _ = writer.module()
+    if writer.random.random() < 0.3:  # noqa: PLR2004
+        path = str(Path(path).parent)
     link = writer.root / f"links/{writer.word().lower()}"
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(f"../{path}")
@@ -337,6 +534,15 @@ def chmod(writer: Writer) -> str:
 EDITS: tuple[Callable[[Writer], str], ...] = (
     add_function,
     add_function,
+    comment_line,
+    comment_line,
+    comment_above,
+    comment_above,
+    delete_function,
+    add_statement,
+    add_method,
+    comment_configuration,
+    add_dependency,
     comment_import,
     add_import,
     add_import,
@@ -344,6 +550,7 @@ EDITS: tuple[Callable[[Writer], str], ...] = (
     add_module,
     add_data,
     rename_module,
+    move_module,
     split_module,
     reformat,
     rewrite_readme,
@@ -354,6 +561,7 @@ EDITS: tuple[Callable[[Writer], str], ...] = (
     take_place,
     take_place,
     take_directory,
+    ignore_file,
     delete_example,
     link_readme,
     chmod,
