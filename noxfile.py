@@ -83,6 +83,7 @@ def grow(session: nox.Session) -> None:
     session.install("--editable", ".", *DEV)
     session.run("pytest", "-n", "auto", *GROWING)
     session.run("python", "-m", "tools.grow_pairs", *session.posargs)
+    session.run("python", "-m", "tools.grow_pairs", "--single")
     session.run("python", "-m", "tools.grow_large")
 
 
@@ -90,6 +91,12 @@ def grow(session: nox.Session) -> None:
 def lives(session: nox.Session) -> None:
     """Live random lives of projects: edits, growing, and nothing lost."""
     run_module(session, "tools.lives")
+
+
+@nox.session
+def history(session: nox.Session) -> None:
+    """Update projects of older commits, with edits, and print what was lost."""
+    run_module(session, "tools.history")
 
 
 @nox.session

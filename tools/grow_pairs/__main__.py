@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.grow_pairs.pairs import Outcome, all_combinations, all_pairs, check, try_pair
+from tools.grow_pairs.single import outcomes
 from tools.matrix.report import Display
 
 
@@ -29,8 +30,15 @@ def main() -> int:
         action="store_true",
         help="take what has no conflict through its own checks and tests",
     )
+    parser.add_argument(
+        "--single",
+        action="store_true",
+        help="grow small projects with one edit at a time, and print the conflicts",
+    )
     parser.add_argument("--processes", type=int, help="how many at a time")
     options = parser.parse_args()
+    if options.single:
+        return _print_single()
     pairs = [
         pair
         for pair in all_pairs(all_combinations())
@@ -56,6 +64,18 @@ def main() -> int:
             print(f"{len(trees)} of them through their own checks and tests")
     _print(outcomes)
     return int(any(outcome.word == "FAILED" for outcome in outcomes))
+
+
+def _print_single() -> int:
+    counted: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="patterns-single-") as name:
+        for framework, edit, reasons in outcomes(Path(name).resolve(), "medium"):
+            counted["edits"] += 1
+            counted["in conflict"] += bool(reasons)
+            for path, reason in reasons.items():
+                print(f"{framework}, {edit}: {path}: {reason}", flush=True)
+    print(", ".join(f"{number} {what}" for what, number in counted.items()))
+    return 0
 
 
 def _print_outcome(outcome: Outcome) -> None:
