@@ -23,9 +23,12 @@ from python_patterns.grow.modules import pieces
 from python_patterns.grow.plan import Plan
 from tools.grow_large.project import enlarge
 from tools.grow_pairs.pairs import Workbench
+from tools.lives.life import live
 from tools.template import render
 
 FRAMEWORKS = ("fastapi", "flask", "django")
+# A life of a script, which is rendered fast.
+LIFE = 12
 
 
 class Life:
@@ -676,3 +679,10 @@ def test_what_growing_takes_follows_the_modules_and_not_the_data(
     assert more_data["parsed"] == many["parsed"]
     # Of four files, one is configuration.
     assert more_data["read"] - many["read"] <= 250 // 4 + 1
+
+
+def test_a_random_life(tmp_path: Path) -> None:
+    """One of ``python -m tools.lives``, and what it checks after each step."""
+    counted, faults = live(LIFE, tmp_path)
+    assert faults == []
+    assert counted["steps"]

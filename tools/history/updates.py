@@ -17,6 +17,7 @@ from python_patterns.grow.grow import grow
 from python_patterns.grow.report import RefusedError, Wish
 from tools.lives import edits
 from tools.lives.edits import Writer
+from tools.lives.life import unmerged
 
 # What people do to a project that stays the template's.
 EDITS = (
@@ -148,10 +149,10 @@ class History:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         try:
-            grown = grow(project, Wish({}, version=self.newest), scratch)
+            grow(project, Wish({}, version=self.newest), scratch)
         except RefusedError as error:
             return Outcome(failed=str(error))
-        return Outcome(_lost(project, words), sorted(grown.look))
+        return Outcome(_lost(project, words), sorted(unmerged(project)))
 
     def _by_copier(self, project: Path, words: Iterable[str]) -> Outcome:
         try:
@@ -181,11 +182,7 @@ class History:
 
 def _lost(project: Path, words: Iterable[str]) -> list[str]:
     """Return the words that are in no file, and in no side of a conflict."""
-    listed = git.run("ls-files", "--unmerged", directory=project).decode()
-    contents = [
-        git.run("cat-file", "blob", line.split()[1], directory=project)
-        for line in listed.splitlines()
-    ]
+    contents = [side for sides in unmerged(project).values() for side in sides]
     contents += [
         path.read_bytes()
         for path in project.rglob("*")

@@ -5,6 +5,7 @@ import re
 import shutil
 import traceback
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +18,7 @@ from python_patterns.answers import read_answers
 from python_patterns.grow import project
 from python_patterns.grow.closing import Code
 from python_patterns.grow.grow import grow
-from python_patterns.grow.report import UNDO, Grown, RefusedError, Wish
+from python_patterns.grow.report import UNDO, RefusedError, Wish
 from tools.lives.edits import Writer
 from tools.lives.versions import FIRST, SECOND, Renders
 
@@ -79,6 +80,17 @@ def snapshot(root: Path, *, with_git: bool = False) -> Snapshot:
             content = os.fsencode(path.readlink()) if is_link else path.read_bytes()
             name = path.relative_to(root).as_posix()
             found[name] = path.lstat().st_mode, content
+    return found
+
+
+def unmerged(root: Path) -> dict[str, list[bytes]]:
+    """Return what git knows of each path in conflict."""
+    found: dict[str, list[bytes]] = {}
+    listed = git.run("ls-files", "--unmerged", "-z", directory=root)
+    for line in filter(None, os.fsdecode(listed).split("\0")):
+        about, _, path = line.partition("\t")
+        side = git.run("cat-file", "blob", about.split()[1], directory=root)
+        found.setdefault(path, []).append(side)
     return found
 
 
@@ -184,12 +196,13 @@ class Life:
 
     def _wish(self) -> Wish:
         """Choose other answers, or the second version."""
-        version = read_answers(self.root)["_commit"]
+        answers = read_answers(self.root)
         is_update = self.random.randrange(UPDATES) == 0
-        if is_update and version == FIRST:
+        if is_update and answers["_commit"] == FIRST:
             return Wish({}, version=SECOND)
-        number = self.random.randint(1, MOST_ANSWERS)
-        names = self.random.sample(sorted(self.asked), number)
+        asked = sorted(self.asked.keys() & answers.keys())
+        number = self.random.randint(1, min(MOST_ANSWERS, len(asked)))
+        names = self.random.sample(asked, number)
         return Wish({name: self.random.choice(self.asked[name]) for name in names})
 
     def _step(self, wish: Wish) -> list[str]:
@@ -202,15 +215,16 @@ class Life:
         if self.random.randrange(DRY_RUNS) == 0:
             faults += self._try_dry(wish)
         try:
-            grown = self._grow(wish)
+            self._grow(wish)
         except RefusedError as error:
             return faults + self._refused(before, str(error))
         except Exception:  # noqa: BLE001 - whatever it is, it is told with the life
             return [*faults, *traceback.format_exc().splitlines()[-12:]]
         self.counted["steps"] += 1
         self.counted["updates"] += bool(wish.version)
-        self.counted["with something to look at"] += bool(grown.look)
-        faults += self._faults(grown, own)
+        look = unmerged(self.root).keys()
+        self.counted["with something to look at"] += bool(look)
+        faults += self._faults(look, own)
         kept = self.scratch / "kept"
         shutil.copytree(self.root, kept, symlinks=True, ignore=_but_git)
         for command in UNDO.split(" && "):
@@ -223,7 +237,7 @@ class Life:
         ]
         faults += [f"{path} is not undone" for path in sorted(changed)]
         # Then it is done again, and what is in conflict is resolved or not.
-        if not grown.look or self.random.random() < RESOLVED:
+        if not look or self.random.random() < RESOLVED:
             self._take(kept)
         return faults
 
@@ -239,11 +253,11 @@ class Life:
                 self.writer.write(name, MARKER.sub(b"", content))
         self._commit()
 
-    def _grow(self, wish: Wish) -> Grown:
+    def _grow(self, wish: Wish) -> None:
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
         with mock.patch.object(project, "render", self.renders.render):
-            return grow(self.root, wish, self.scratch)
+            grow(self.root, wish, self.scratch)
 
     def _try_dry(self, wish: Wish) -> list[str]:
         """Try it without changing anything, not even what git keeps."""
@@ -262,15 +276,11 @@ class Life:
         self.writer.move_away()
         return [] if is_same else ["it refused, and changed something"]
 
-    def _faults(self, grown: Grown, own: Code) -> list[str]:
+    def _faults(self, look: Collection[str], own: Code) -> list[str]:
         """Return what a step broke and did not name."""
         files = snapshot(self.root)
-        sides = self._git("ls-files", "--unmerged").splitlines()
-        stages = [line.split()[1] for line in sides]
         contents = [content for _, content in files.values()]
-        contents += [
-            git.run("cat-file", "blob", one, directory=self.root) for one in stages
-        ]
+        contents += [side for sides in unmerged(self.root).values() for side in sides]
         whole = b"\n".join(contents)
         found = [
             f"lost {word}"
@@ -289,7 +299,7 @@ class Life:
         ]
         found += [
             f"{name} is back in {path}"
-            for path in sorted(files.keys() - grown.look.keys())
+            for path in sorted(files.keys() - look)
             if path.endswith(".py")
             for name in FUNCTION.findall(files[path][1])
             if name.decode() in self.writer.gone
@@ -297,14 +307,14 @@ class Life:
         code = _code(self.root)
         tops = code.tops | own.tops
         known = {one.about for path in own.files for one in own.faults(path, own.tops)}
-        for path in sorted(code.files.keys() - grown.look.keys()):
+        for path in sorted(code.files.keys() - look):
             faults = code.faults(path, tops)
             found += [
                 f"{path} {one.reason}" for one in faults if one.about not in known
             ]
         found += [
             f"{path} leads nowhere"
-            for path in files.keys() - grown.look.keys()
+            for path in files.keys() - look
             if (self.root / path).is_symlink() and not (self.root / path).exists()
         ]
         return found
