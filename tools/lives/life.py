@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import traceback
 from collections import Counter
 from collections.abc import Collection
@@ -65,11 +66,14 @@ MARKER = re.compile(rb"^(<{7} this project|={7}|>{7} the template)\r?\n", re.MUL
 
 FUNCTION = re.compile(rb"^(?:async )?def (\w+)", re.MULTILINE)
 
+# Whether it is a link, and whether a program.
+MODE = 0o170000 | stat.S_IXUSR
+
 type Snapshot = dict[str, tuple[int, bytes]]
 
 
 def snapshot(root: Path, *, with_git: bool = False) -> Snapshot:
-    """Read all files of a project, with their modes; of links, where they lead."""
+    """Read all files of a project, and what git knows of modes; of links, the text."""
     found = {}
     for directory, names, files in os.walk(root):
         if not with_git and ".git" in names:
@@ -79,7 +83,7 @@ def snapshot(root: Path, *, with_git: bool = False) -> Snapshot:
             is_link = path.is_symlink()
             content = os.fsencode(path.readlink()) if is_link else path.read_bytes()
             name = path.relative_to(root).as_posix()
-            found[name] = path.lstat().st_mode, content
+            found[name] = path.lstat().st_mode & MODE, content
     return found
 
 
