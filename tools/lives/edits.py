@@ -82,7 +82,7 @@ class Writer:
         file.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def forget(self) -> None:
-        """Forget what was written and taken out again, and links that lead nowhere."""
+        """Forget what was taken out or came back, and links that lead nowhere."""
         for path in self.root.rglob("*"):
             if path.is_symlink() and not path.exists():
                 path.unlink()
@@ -93,6 +93,7 @@ class Writer:
         }
         text = b"".join((self.root / path).read_bytes() for path in self.paths("*"))
         self.words = {word for word in self.words if word.encode() in text}
+        self.gone = {name for name in self.gone if f"def {name}(".encode() not in text}
 
     def move_away(self) -> None:
         """Move away what is in the way."""
