@@ -214,6 +214,13 @@ class Life:
         words = [f"{name}={value}" for name, value in wish.answers.items()]
         told = f"{' '.join(words)} {wish.version or ''} ({self.kind})"
         self.writer.done.append(f"grow {told}")
+        answers = read_answers(self.root)
+        old = self.renders.fresh(answers, answers["_commit"]).directory
+        # What this render does not have comes anew with other answers.
+        known = b"".join(path.read_bytes() for path in old.rglob("*.py"))
+        self.writer.gone = {
+            name for name in self.writer.gone if f"def {name}(".encode() in known
+        }
         before, own = snapshot(self.root), _code(self.root)
         faults = []
         if self.random.randrange(DRY_RUNS) == 0:
