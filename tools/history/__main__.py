@@ -35,7 +35,7 @@ def main() -> int:
     is_well = True
     with tempfile.TemporaryDirectory(prefix="patterns-history-") as name:
         history = History(Path(name).resolve(), FAMILY_ROOT)
-        for commit in options.commits or history.commits(options.number):
+        for commit in options.commits or history.commits(options.number, VARIANTS):
             for variant in options.variant or VARIANTS:
                 row = history.update(commit, variant)
                 if row is None:

@@ -104,14 +104,16 @@ class History:
     def _git(self, *words: str) -> str:
         return git.run(*words, directory=self.source).decode()
 
-    def commits(self, number: int) -> list[str]:
-        """Return some older commits that have variants, evenly spread."""
-        first = self._git("log", "--reverse", "--format=%h", "--", "variants").split()[
-            0
-        ]
+    def commits(self, number: int, variants: Iterable[str]) -> list[str]:
+        """Return some older commits that have all of some variants, evenly spread."""
         listed = self._git(
-            "log", "--first-parent", "--reverse", "--format=%h", f"{first}..HEAD~1"
+            "log", "--first-parent", "--reverse", "--format=%h", "HEAD~1"
         ).split()
+        wanted = {f"variants/{variant}.yml" for variant in variants}
+        while listed and not wanted <= set(
+            self._git("ls-tree", "--name-only", listed[0], "variants/").split()
+        ):
+            listed.pop(0)
         return [listed[len(listed) * at // number] for at in range(number)]
 
     def update(self, commit: str, variant: str) -> Row | None:
