@@ -70,7 +70,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = (root / paths).read_text("utf-8")
         write(root, paths, f"{text}logs: {{{{ core_dir }}}}logging\n")
     change(root, "template/README.md.jinja", "## Check", "## How to check")
-    write(root, "template/{{ record }}/extra.md", "# Extra\n")
+    write(root, "template/docs/extra.md", "# Extra\n")
     change(
         root,
         "CHANGELOG.md",
