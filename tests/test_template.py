@@ -51,6 +51,7 @@ LIBRARY_FILES = {
     "app.jinja",
     "checks.jinja",
     "failed_jobs.jinja",
+    "guide.md.jinja",
     "predictions.jinja",
     "readme.md.jinja",
     "tests.jinja",
