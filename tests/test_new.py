@@ -129,6 +129,31 @@ def test_a_repository_gives_its_newest_version_or_the_one_asked_for(
     assert "cannot be read at v9" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("tag", ["v1.0.0", None])
+def test_from_a_repository_it_writes_what_copier_writes(
+    tmp_path: Path, tag: str | None
+) -> None:
+    family = copy_template(FAMILY_ROOT, tmp_path / "family")
+    commit(family, tag=tag)
+    words = ["--defaults", "--source", str(family), str(tmp_path / "new")]
+    assert cli.main(["new", *words]) == 0
+    copied = [str(COPIER), "copy", "--quiet", "--defaults", str(family), "copied"]
+    subprocess.run(copied, cwd=tmp_path, check=True, capture_output=True)
+
+    assert files(tmp_path / "new") == files(tmp_path / "copied")
+
+
+@pytest.mark.filterwarnings("ignore::copier.errors.DirtyLocalWarning")
+def test_changes_of_a_local_template_need_not_be_committed(tmp_path: Path) -> None:
+    family = copy_template(FAMILY_ROOT, tmp_path / "family")
+    commit(family)
+    (family / "template" / "notes.md").write_text("Draft.\n")
+    words = ["--defaults", "--source", str(family), str(tmp_path / "new")]
+    assert cli.main(["new", *words]) == 0
+
+    assert (tmp_path / "new" / "notes.md").read_text() == "Draft.\n"
+
+
 def test_several_choices_are_words_with_commas(family: Path, tmp_path: Path) -> None:
     words = ["new", "--defaults", "--source", str(family), str(tmp_path / "new")]
     data = ["--data", "infrastructure=redis, postgresql", "--data", "purpose=admin"]

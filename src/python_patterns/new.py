@@ -375,6 +375,7 @@ class New:
     Attributes:
         order: What was asked for.
         root: Where the template lies.
+        is_clone: Whether this is the clone that copier would make.
         questions: The template's questions.
         answers: All answers, computed ones too.
         asked: The questions that the user answered, in their order.
@@ -382,6 +383,7 @@ class New:
 
     order: Order
     root: Path
+    is_clone: bool
     questions: Sequence[Question]
     answers: Mapping[str, Any]
     asked: Sequence[str]
@@ -401,6 +403,7 @@ class New:
                 said,
                 order.destination,
                 version=order.version,
+                clone=self.root if self.is_clone else None,
             )
         except (CopierError, jinja2.TemplateError, ValueError, OSError) as error:
             raise RefusedError(one_line(error).removesuffix(".")) from error
@@ -424,30 +427,37 @@ def _newest(tags: Iterable[str]) -> str | None:
     return versions[max(released)] if released else None
 
 
-def _at_hand(order: Order, scratch: Path) -> Path:
+def _at_hand(order: Order, scratch: Path) -> tuple[Path, bool]:
     """Return a directory of the template, at the version that is asked for.
 
-    Copier fetches it for itself, later: it writes down where it took it from.
+    Also return whether copier would clone the same: from a local repository without
+    versions, it takes what is not committed too.
     """
     source = Path(order.source)
     if source.is_dir() and not (source / ".git").exists():
         if order.version:
             raise RefusedError(f"{source} is not in git, so it has no {order.version}")
-        return source
+        return source, False
     url = clone_address(order.source)
     tree = scratch / "template"
     try:
-        clone = ("clone", "--quiet", "--no-checkout", url, tree.name)
+        # A repository on this machine is not copied for a clone that is soon deleted.
+        clone = ("clone", "--quiet", "--no-checkout", "--shared", url, tree.name)
         git.run(*clone, directory=scratch)
         tags = git.run("tag", directory=tree).decode().split()
         version = order.version or _newest(tags) or "HEAD"
         git.run("checkout", "--quiet", version, directory=tree)
+        is_same = not (
+            version == "HEAD"
+            and source.is_dir()
+            and git.run("status", "--porcelain", directory=source)
+        )
     except GitError as error:
         raise RefusedError(
             f"the template {order.source} cannot be read"
             f"{f' at {order.version}' if order.version else ''}: {one_line(error)}"
         ) from error
-    return tree
+    return tree, is_same
 
 
 @contextmanager
@@ -468,7 +478,7 @@ def prepared(order: Order, scratch: Path) -> Iterator[New]:
     """
     _refuse_full(order.destination)
     with fast_libraries():
-        root = _at_hand(order, scratch)
+        root, is_clone = _at_hand(order, scratch)
         try:
             questions = load_questions(root)
         except (OSError, ValueError, yaml.YAMLError) as error:
@@ -478,4 +488,5 @@ def prepared(order: Order, scratch: Path) -> Iterator[New]:
         names = better_names(order.destination) if order.asks else {}
         dialogue = _Dialogue(questions, order, names)
         dialogue.refuse_unknown()
-        yield New(order, root, questions, dialogue.settle(), dialogue.asked)
+        answers = dialogue.settle()
+        yield New(order, root, is_clone, questions, answers, dialogue.asked)

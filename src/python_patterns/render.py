@@ -24,7 +24,6 @@ from tempfile import NamedTemporaryFile
 from types import CodeType
 from typing import Any
 
-import copier
 import jinja2
 import yaml
 from copier import _main as copier_main
@@ -204,13 +203,14 @@ class Rendered:
         return read_answers(self.directory)
 
 
-def render(
+def render(  # noqa: PLR0913 - what copier's worker takes
     source: str,
     answers: Mapping[str, Any],
     destination: Path,
     *,
     version: str | None = None,
     exclude: Sequence[str] = (),
+    clone: Path | None = None,
 ) -> Rendered:
     """Render one project.
 
@@ -221,6 +221,7 @@ def render(
             are there already are overwritten.
         version: A tag, branch or commit of a repository; without one the newest tag.
         exclude: Patterns of files to leave out.
+        clone: A clone of the repository at this version, if there is one already.
 
     Returns:
         The project, with what copier knows of it.
@@ -231,9 +232,9 @@ def render(
         copier.errors.CopierError: The template cannot be fetched or read.
     """
     with fast_libraries(), _separated():
-        worker = copier.run_copy(
-            source,
-            destination,
+        worker = copier_main.Worker(
+            src_path=source,
+            dst_path=destination,
             data=dict(answers),
             vcs_ref=version,
             defaults=True,
@@ -242,6 +243,11 @@ def render(
             skip_tasks=True,
             exclude=exclude,
         )
+        if clone:
+            # Copier would clone it once more; it computes this at the first use.
+            worker.template.__dict__["local_abspath"] = clone
+        with worker:
+            worker.run_copy()
     return Rendered(
         destination,
         worker.match_skip,
