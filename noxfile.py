@@ -29,7 +29,8 @@ def run_module(session: nox.Session, module: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the family's own tests."""
     session.install("--editable", ".", *DEV)
-    session.run("pytest", "--numprocesses", "auto", *session.posargs)
+    options = ("--durations", "15", "--numprocesses", "auto")
+    session.run("pytest", *options, *session.posargs)
 
 
 @nox.session
