@@ -251,6 +251,8 @@ def run(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     _, address, number, names, program = sys.argv
+    # A shell starts background programs with SIGINT ignored; forks would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     preload(json.loads(names))
     with socket.socket(socket.AF_UNIX) as incoming:
         incoming.bind(address)
