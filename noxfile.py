@@ -13,8 +13,8 @@ if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 DEV = nox.project.dependency_groups(PYPROJECT, "dev")
 BROWSER = nox.project.dependency_groups(PYPROJECT, "browser")
-# A live test waits for its processes a third of the time.
-LIVE_AT_ONCE = str((os.cpu_count() or 1) * 3 // 2)
+# A live test waits for its processes half of the time.
+LIVE_AT_ONCE = str((os.cpu_count() or 1) * 2)
 GROWING = ("tests/live/test_growing.py", "tests/live/test_records.py")
 WITH_BROWSER = tuple(f"tests/live/test_{name}.py" for name in ("site", "page", "docs"))
 
