@@ -150,6 +150,7 @@ def test_a_bad_answer_is_refused_and_nothing_is_written(
 @pytest.mark.parametrize(
     "text",
     [
+        'It\'s "fast" & \\"small\\',
         "Über Köln \N{EN DASH} naïve café \N{MULTIPLICATION SIGN} 2",
         "It's \"fast\" & 'small' \N{RIGHT SINGLE QUOTATION MARK}",
         "Сервис для кота no\u00a0break \N{ROCKET}",

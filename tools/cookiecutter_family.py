@@ -48,18 +48,28 @@ DIRECTORY = """\
 # beside the backslash and its quotation mark.
 AS_JSON = "|to_json(ensure_ascii=False)"
 QUOTED = r"""|replace("\\", "\\\\")|replace('"', '\\"')"""
+# As includes/literal.jinja quotes text.
+AS_PYTHON = "|as_python"
+SINGLE = r"""|replace("\\", "\\\\")|replace("'", "\\'")"""
 FORMS = {
     "": "{{ cookiecutter.NAME }}",
     "|e": "{{ cookiecutter.NAME|e }}",
     "|replace('_', '-')": "{{ cookiecutter.NAME|replace('_', '-') }}",
     "|upper": "{{ cookiecutter.NAME|upper }}",
     AS_JSON: f'"{{{{ cookiecutter.NAME{QUOTED} }}}}"',
+    AS_PYTHON: (
+        "{% if cookiecutter.NAME.count('\"') > cookiecutter.NAME.count(\"'\") %}"
+        f"'{{{{ cookiecutter.NAME{SINGLE} }}}}'"
+        "{% else %}"
+        f'"{{{{ cookiecutter.NAME{QUOTED} }}}}"'
+        "{% endif %}"
+    ),
 }
 
 # What is tried for a name until its rule accepts it: free text, an address, a slug. The
 # sentinels are about as long as names can be, so that the shortest ones prove the rest.
 SENTINELS = (
-    f"{{0}} \"a\\b\" 'c' <d> & e_f {'x' * 33} \N{GRINNING FACE}.",
+    f'{{0}} "a\\b" c\' <d> & e_f {"x" * 34} \N{GRINNING FACE}.',
     f"{{0}}_{'a' * 59}@b-{'c' * 61}.test",
     f"{{0}}_{'a' * 35}",
 )
@@ -323,6 +333,7 @@ class Compiler:
         """Yield how a sentinel may come out, and the expression that gives the same."""
         environment = self._environment()
         environment.filters["to_json"] = json.dumps
+        environment.filters["as_python"] = repr
         for name, sentinel in self.sentinels.items():
             known: list[str] = []
             for form, expression in FORMS.items():
