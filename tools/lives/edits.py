@@ -14,6 +14,7 @@ from random import Random
 
 import ruff
 
+from python_patterns import git
 from python_patterns.grow.closing import Code
 from python_patterns.grow.modules import defined, lines_of, module_of, parse, pieces
 from python_patterns.imports import top_imports
@@ -254,7 +255,13 @@ def add_dependency(writer: Writer) -> str:
 
 def ignore_file(writer: Writer) -> str:
     """Have git ignore a file where the template brings one, or a directory."""
-    found = [path for path in writer.elsewhere if not (writer.root / path).exists()]
+    # What git has already, it goes on to have, though it was deleted just now.
+    tracked = git.run("ls-files", "-z", directory=writer.root).decode().split("\0")
+    found = [
+        path
+        for path in writer.elsewhere
+        if path not in tracked and not (writer.root / path).exists()
+    ]
     if not found:
         return "nothing"
     path = writer.random.choice(found)
