@@ -56,7 +56,7 @@ LIBRARY_FILES = {
     "readme.md.jinja",
     "tests.jinja",
     "tests_failing.jinja",
-    "tests_users.jinja",
+    "tests_enqueue.jinja",
     "users.jinja",
     "users_django.jinja",
 }

@@ -22,6 +22,8 @@ COMPARISONS = {
     ast.Is: "is not",
     ast.IsNot: "is",
 }
+# Arguments that hold text for people.
+FOR_PEOPLE = {"help", "description", "summary", "title", "verbose_name"}
 ARITHMETIC = {ast.Add: "-", ast.Sub: "+", ast.Mult: "//", ast.FloorDiv: "*"}
 ARITHMETIC |= {ast.Div: "*", ast.Mod: "+", ast.BitOr: "&"}
 
@@ -283,7 +285,7 @@ class _Finder(ast.NodeVisitor):
             return
         items = [*node.args, *(keyword.value for keyword in node.keywords)]
         for keyword in node.keywords:
-            if keyword.arg is None:
+            if keyword.arg is None or keyword.arg in FOR_PEOPLE:
                 continue
             start = keyword.lineno, keyword.col_offset
             begin = self.lines[start[0] - 1] + start[1]
@@ -304,7 +306,7 @@ class _Finder(ast.NodeVisitor):
 
     def visit_keyword(self, node: ast.keyword) -> None:
         """Change the value, except where it is text for people."""
-        if node.arg in {"help", "description", "summary", "title", "verbose_name"}:
+        if node.arg in FOR_PEOPLE:
             return
         self.visit(node.value)
 
