@@ -37,7 +37,6 @@ RULES: dict[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
     "forgotten-passwords": ({"purpose": "site"}, {"purpose": "worker"}),
     "unmeasured": ({"purpose": "worker"}, {"purpose": "script"}),
     "one-machine": ({"size": "small"}, {"size": "medium"}),
-    "undeployed": ({"purpose": "ml"}, {"purpose": "script"}),
     "unlocked": ({"size": "large"}, {"purpose": "script", "size": "large"}),
 }
 
@@ -75,7 +74,6 @@ CLOSED: dict[str, Callable[[Path], object]] = {
     "forgotten-passwords": append("app/urls.py", "# password_reset\n"),
     "unmeasured": depend("opentelemetry-distro"),
     "one-machine": touch("Dockerfile"),
-    "undeployed": touch(".github/workflows/deploy.yml"),
     "unlocked": touch("uv.lock"),
 }
 
