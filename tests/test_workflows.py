@@ -15,7 +15,7 @@ PINNED = re.compile(r"^ +(- )?uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 
 
 def unpinned(root: Path) -> list[str]:
-    """Return the actions that are not pinned by digest, with their version beside it."""
+    """Return the actions that are not pinned by digest, with the version beside it."""
     return [
         line
         for file in sorted((root / ".github" / "workflows").iterdir())
@@ -38,7 +38,7 @@ def audit(root: Path) -> str:
 def test_workflows_of_projects_pass_their_own_audit(
     tmp_path: Path, variant: str
 ) -> None:
-    answers = VARIANTS[variant] | {"size": "medium"}
+    answers = {**VARIANTS[variant], "size": "medium"}
     project = render(answers, tmp_path / "project")
 
     assert unpinned(project) == []
