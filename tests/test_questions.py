@@ -147,7 +147,9 @@ def test_a_bad_answer_is_refused_and_nothing_is_written(
         assert len(message.partition(": ")[2]) < 80
 
 
-@pytest.mark.parametrize("variant", ["api-medium", "django-api", "flask-small", "site"])
+@pytest.mark.parametrize(
+    "variant", ["api-medium", "api-small", "django-api", "flask-medium", "site"]
+)
 @pytest.mark.parametrize(
     "text",
     [
