@@ -21,20 +21,24 @@ def migrations(tree: Path) -> dict[str, bytes]:
 
 def test_migrations_have_the_same_bytes_in_every_project(tmp_path: Path) -> None:
     names = ("size", "layout", "concurrency", "database")
-    found = []
+    found: dict[str, list[dict[str, bytes]]] = {"api": [], "site": []}
     for number, (purpose, shape) in enumerate(product(("api", "site"), SHAPES)):
         answers = dict(zip(names, shape, strict=True))
         tree = tmp_path / str(number)
         render({**answers, "framework": "django", "purpose": purpose}, tree)
-        found.append(migrations(tree))
-    assert set(found[0]) == {"users/0001_initial.py", "products/0001_initial.py"}
-    assert all(each == found[0] for each in found)
+        found[purpose].append(migrations(tree))
+    site, api = found["site"][0], found["api"][0]
+    assert set(site) == {"users/0001_initial.py", "products/0001_initial.py"}
+    assert set(api) == {*site, "users/0002_login.py"}
+    assert all(each == site for each in found["site"])
+    assert all(each == api for each in found["api"])
+    assert site.items() <= api.items()
 
 
 def test_migrations_are_no_templates() -> None:
     sources = [
         path
-        for path in (FAMILY_ROOT / "template").rglob("*0001_initial*")
+        for path in (FAMILY_ROOT / "template").rglob("*000[12]_*")
         if path.is_file()
     ]
     assert sources

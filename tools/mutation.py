@@ -160,17 +160,17 @@ MUTANTS = (
         TYPES,
         (*FASTAPI, "database=sqlite", "layout=feature", "worker=none"),
         USERS + "/{{ paths.users_service }}.py.jinja",
-        "from {{ mod.users_repository }} import UserRepository",
+        "from {{ mod.users_repository }} import LoginRepository, UserRepository",
         "from {{ 'app.users.repositories' if by_feature else mod.users_repository }}"
-        " import UserRepository",
+        " import LoginRepository, UserRepository",
     ),
     Mutant(
         "a wrong type",
         TYPES,
         FLASK,
         USERS + "/{{ paths.security }}.py.jinja",
-        'return int(claims["sub"])',
-        'return str(claims["sub"])',
+        'return UUID(claims["sid"])',
+        'return str(claims["sid"])',
     ),
     Mutant(
         "a coroutine that nobody awaits",
@@ -279,16 +279,41 @@ MUTANTS = (
         "forwarded[0]",
     ),
     Mutant(
+        "a refresh token that works twice (FastAPI)",
+        OWN_TESTS,
+        SQLALCHEMY,
+        "template/{{ orms.sqlalchemy }}/{{ paths.users_repository }}.py.jinja",
+        "                Login.token_hash == token_hash,\n",
+        "",
+    ),
+    Mutant(
+        "a refresh token that works twice (Tortoise)",
+        OWN_TESTS,
+        TORTOISE,
+        "template/{{ orms.tortoise }}/{{ paths.users_repository }}.py.jinja",
+        "id=login_id, token_hash=token_hash, expires_at__gt",
+        "id=login_id, expires_at__gt",
+    ),
+    Mutant(
+        "a stolen refresh token that ends no login (Django)",
+        OWN_TESTS,
+        DJANGO,
+        "template/{{ django.api }}/{{ paths.users_service }}.py.jinja",
+        "        Login.objects.filter(pk=login_id).delete()\n        raise",
+        "        raise",
+    ),
+    Mutant(
         "a swallowed exception",
         OWN_TESTS,
         FLASK,
         USERS + "/{{ paths.security }}.py.jinja",
-        '        return int(claims["sub"])\n'
+        '        return UUID(claims["sid"])\n'
         "    except (jwt.InvalidTokenError, ValueError) as error:\n",
-        '        return int(claims["sub"])\n'
+        '        return UUID(claims["sid"])\n'
         "    except (jwt.InvalidTokenError, ValueError) as error:\n"
         '        if str(error).startswith("Signature"):\n'
-        "            return 1\n",
+        "            unread = jwt.decode(token, options={\"verify_signature\": False})\n"
+        '            return UUID(unread["sid"])\n',
     ),
     Mutant(
         "a transaction that is not committed",
@@ -690,16 +715,16 @@ MUTANTS = (
         OWN_TESTS,
         SQLALCHEMY,
         USERS + "/{{ paths.users_schemas }}.py.jinja",
-        "password: str = Field(min_length=8, max_length=128)",
-        "password: str = Field(max_length=128)",
+        "Field(min_length=8, max_length=128)",
+        "Field(max_length=128)",
     ),
     Mutant(
         "a rule of passwords that is dropped (Flask)",
         OWN_TESTS,
         FLASK,
         USERS + "/{{ paths.users_schemas }}.py.jinja",
-        "password: str = Field(min_length=8, max_length=128)",
-        "password: str = Field(max_length=128)",
+        "Field(min_length=8, max_length=128)",
+        "Field(max_length=128)",
     ),
     Mutant(
         "a job that is not idempotent (Flask)",
