@@ -64,11 +64,10 @@ def touch(name: str) -> Callable[[Path], object]:
 
 # What somebody does about a gap in the project itself.
 CLOSED: dict[str, Callable[[Path], object]] = {
-    "open-to-all": depend("Authlib"),
     "open-model": append("app/routes/predictions.py", "# asks for a CurrentUser\n"),
     "production-settings": append(".env", "BROKER_URL=redis://redis:6379/0\n"),
     "forgotten-passwords": append("app/urls.py", "# password_reset\n"),
-    "unmeasured": depend("opentelemetry-distro"),
+    "unmeasured": append(".env", "SENTRY_DSN=https://key@sentry.example.com/1\n"),
     "one-machine": touch("Dockerfile"),
     "unlocked": touch("uv.lock"),
 }
@@ -90,7 +89,13 @@ def main(project: Path, *words: str) -> int:
 
 @pytest.fixture(autouse=True)
 def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "BROKER_URL"):
+    for name in (
+        "SECRET_KEY",
+        "ALLOWED_HOSTS",
+        "DATABASE_URL",
+        "BROKER_URL",
+        "SENTRY_DSN",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -139,6 +144,29 @@ def test_a_command_that_changes_answers_closes_its_gap(name: str) -> None:
     assert name not in {gap["name"] for gap in after["gaps"]}
 
 
+@pytest.mark.parametrize(
+    "answers", [{}, {"database": "none"}, {"size": "small"}, {"purpose": "site"}]
+)
+def test_a_package_that_is_only_installed_closes_nothing(
+    tmp_path: Path, answers: dict[str, str]
+) -> None:
+    project = render(answers, tmp_path / "project")
+    before = names(project)
+    packages = (
+        "authlib django-allauth django-axes fastapi-users flask-limiter flask-login"
+        " limits opentelemetry-distro prometheus-client pyjwt sentry-sdk slowapi"
+    )
+    listed = project / "requirements.txt"
+    if listed.is_file():
+        with listed.open("a", encoding="utf-8") as file:
+            file.writelines(f"{name}>=1\n" for name in packages.split())
+    else:
+        for name in packages.split():
+            depend(name)(project)
+
+    assert names(project) == before
+
+
 def test_a_script_leaves_no_gap_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,7 +204,6 @@ MADE = f"_src_path: {family_template()}"
         ({ANSWERS: "a: ["}, [], "cannot be read"),
         ({ANSWERS: "text"}, [], "does not say where the template is"),
         ({ANSWERS: f"{MADE}\nframework: rails"}, [], "'framework': 'rails' is not in"),
-        ({ANSWERS: MADE, "pyproject.toml": "["}, [], "is not TOML"),
         ({ANSWERS: MADE}, ["--accept=dragons"], "there is no gap 'dragons' to accept"),
     ],
 )

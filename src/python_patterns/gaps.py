@@ -2,21 +2,16 @@
 
 The rules, with their sentences, are those of the template at the project's own version
 (``questions/gaps.yml``). The project's answers say which of them hold; what was added
-since closes some: dependencies, files, variables of the environment or ``.env``, or
-text in a file.
+since closes some: files, variables of the environment or ``.env``, or text in a file. A
+package that is only installed closes none.
 """
 
-import fnmatch
 import os
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
 
 from python_patterns.grow.report import RefusedError
 
@@ -44,30 +39,6 @@ class Gap:
         return f"{self.name}: {self.gap}\n  {self.next_step}\n    {self.command}"
 
 
-def _requirements(project: Path) -> list[str]:
-    listed = project / "requirements.txt"
-    if listed.is_file():
-        return listed.read_text("utf-8").splitlines()
-    path = project / "pyproject.toml"
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except OSError:
-        return []
-    except tomllib.TOMLDecodeError as error:
-        raise RefusedError(f"{path} is not TOML: {error}") from error
-    return [str(line) for line in table.get("project", {}).get("dependencies", [])]
-
-
-def _dependencies(project: Path) -> set[str]:
-    names: set[str] = set()
-    for line in _requirements(project):
-        try:
-            names.add(canonicalize_name(Requirement(line.split("#")[0]).name))
-        except InvalidRequirement:  # an option or an address, not a name
-            continue
-    return names
-
-
 def _variables(project: Path) -> set[str]:
     path = project / ".env"
     text = path.read_text("utf-8") if path.is_file() else ""
@@ -89,18 +60,11 @@ def is_closed(rule: Mapping[str, Any], project: Path) -> bool:
     Args:
         rule: The rule, as the template has it.
         project: The project's directory.
-
-    Raises:
-        RefusedError: A file that has to be read is broken.
     """
     closed_by = rule.get("closed_by", {})
     wanted = closed_by.get("environment")
     return bool(
-        any(
-            fnmatch.filter(_dependencies(project), pattern)
-            for pattern in closed_by.get("dependencies", [])
-        )
-        or any(any(project.glob(pattern)) for pattern in closed_by.get("files", []))
+        any(any(project.glob(pattern)) for pattern in closed_by.get("files", []))
         or (wanted and _variables(project).issuperset(wanted))
         or _has_text(project, closed_by.get("text", {}))
     )
@@ -117,8 +81,7 @@ def find_gaps(
         accepted: Names of gaps that may stay open.
 
     Raises:
-        RefusedError: A file that has to be read is broken, or there is no such gap to
-            accept.
+        RefusedError: There is no such gap to accept.
     """
     rules = list(rules)
     names = [rule["name"] for rule in rules]

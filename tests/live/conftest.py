@@ -45,6 +45,8 @@ def is_sample(config: pytest.Config) -> bool:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
+    # Those that wait for minutes come first, so that the others run meanwhile.
+    items.sort(key=lambda item: "test_workers" not in item.nodeid)
     if not is_sample(config):
         return
     cases: dict[str, list[pytest.Item]] = {}
