@@ -67,16 +67,8 @@ def live(session: nox.Session) -> None:
     """Run projects on real servers, every fifth case of each test, or ``--all``."""
     session.install("--editable", ".", *DEV)
     others = [f"--ignore={file}" for file in (*GROWING, *WITH_BROWSER)]
-    options = (
-        "--showlocals",
-        "--durations",
-        "15",
-        "-n",
-        LIVE_AT_ONCE,
-        "--dist",
-        "worksteal",
-        *others,
-    )
+    workers = ("-n", LIVE_AT_ONCE, "--dist", "worksteal")
+    options = ("--showlocals", "--durations", "15", *workers, *others)
     session.run("pytest", *options, "tests/live", *session.posargs)
 
 
