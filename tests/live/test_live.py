@@ -388,7 +388,11 @@ def test_a_computing_script_finds_duplicates_in_processes(
 def test_workers_do_what_a_command_leaves_though_one_is_killed(
     make_project: MakeProject, sites: list[str], redis_port: int
 ) -> None:
-    project = make_variant("worker", make_project, {"JOB_TIME_LIMIT_SECONDS": "2"})
+    project = make_variant(
+        "worker",
+        make_project,
+        {"JOB_TIME_LIMIT_SECONDS": "2", "CLIENT_ATTEMPTS": "999"},
+    )
     assert project.commands.worker
     # The one job takes long enough to be interrupted.
     probe = PROBE.format(package="app").replace("sleep(0.1)", "sleep(1)")
