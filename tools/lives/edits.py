@@ -34,7 +34,7 @@ class Writer:
         done: What was done, for people to read.
         elsewhere: Paths that the template has with other answers.
         ignored: Files that git does not have, to the byte.
-        gone: Functions of the template that were deleted.
+        gone: The text of functions of the template that were deleted, by their name.
     """
 
     root: Path
@@ -44,7 +44,7 @@ class Writer:
     done: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
     ignored: dict[str, bytes] = field(default_factory=dict)
-    gone: set[str] = field(default_factory=set)
+    gone: dict[str, str] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def word(self) -> str:
@@ -94,7 +94,8 @@ class Writer:
         }
         text = b"".join((self.root / path).read_bytes() for path in self.paths("*"))
         self.words = {word for word in self.words if word.encode() in text}
-        self.gone = {name for name in self.gone if f"def {name}(".encode() not in text}
+        for name in [name for name in self.gone if f"def {name}(".encode() in text]:
+            del self.gone[name]
 
     def move_away(self) -> None:
         """Move away what is in the way."""
@@ -176,7 +177,7 @@ def delete_function(writer: Writer) -> str:
     lines = lines_of(text)
     del lines[piece.first : piece.after]
     writer.write(path, "".join(lines))
-    writer.gone.add(piece.name)
+    writer.gone[piece.name] = piece.text
     return f"{path} {piece.name}"
 
 
@@ -450,7 +451,8 @@ def delete_test(writer: Writer) -> str:
         return "nothing"
     (writer.root / path).unlink()
     # Git knows nothing more of the file: in another layout, its tests are new files.
-    writer.gone = {name for name in writer.gone if not name.startswith("test_")}
+    for name in [name for name in writer.gone if name.startswith("test_")]:
+        del writer.gone[name]
     return path
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -64,7 +65,8 @@ DRY_RUNS = 8
 RESOLVED = 0.6
 MARKER = re.compile(rb"^(<{7} this project|={7}|>{7} the template)\r?\n", re.MULTILINE)
 
-FUNCTION = re.compile(rb"^(?:async )?def (\w+)", re.MULTILINE)
+# How much of a deleted function is in another one that is the same and came back.
+ALIKE = 0.6
 
 # Whether it is a link, and whether a program.
 MODE = 0o170000 | stat.S_IXUSR
@@ -219,7 +221,9 @@ class Life:
         # What this render does not have comes anew with other answers.
         known = b"".join(path.read_bytes() for path in old.rglob("*.py"))
         self.writer.gone = {
-            name for name in self.writer.gone if f"def {name}(".encode() in known
+            name: text
+            for name, text in self.writer.gone.items()
+            if f"def {name}(".encode() in known
         }
         before, own = snapshot(self.root), _code(self.root)
         faults = []
@@ -312,8 +316,8 @@ class Life:
             f"{name} is back in {path}"
             for path in sorted(files.keys() - look)
             if path.endswith(".py")
-            for name in FUNCTION.findall(files[path][1])
-            if name.decode() in self.writer.gone
+            for name in self.writer.gone
+            if _has_function(files[path][1], name, self.writer.gone[name])
         ]
         code = _code(self.root)
         tops = code.tops | own.tops
@@ -329,6 +333,15 @@ class Life:
             if (self.root / path).is_symlink() and not (self.root / path).exists()
         ]
         return found
+
+
+def _has_function(content: bytes, name: str, text: str) -> bool:
+    """Return whether a module has this function, and not another one of that name."""
+    start = f"def {name}("
+    _, found, after = content.decode(errors="replace").partition(start)
+    rest = text.partition(start)[2]
+    alike = SequenceMatcher(None, rest, after[: len(rest)]).ratio()
+    return bool(found) and alike > ALIKE
 
 
 def live(number: int, scratch: Path) -> tuple[Counter[str], list[str]]:
