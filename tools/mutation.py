@@ -312,7 +312,7 @@ MUTANTS = (
         '        return UUID(claims["sid"])\n'
         "    except (jwt.InvalidTokenError, ValueError) as error:\n"
         '        if str(error).startswith("Signature"):\n'
-        "            unread = jwt.decode(token, options={\"verify_signature\": False})\n"
+        '            unread = jwt.decode(token, options={"verify_signature": False})\n'
         '            return UUID(unread["sid"])\n',
     ),
     Mutant(

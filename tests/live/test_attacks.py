@@ -1,0 +1,217 @@
+"""What attackers try, against the service of each framework, by HTTP alone."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from httpx2 import Client, Response
+
+from tools import live
+from tools.template import render
+
+FRAMEWORKS = {"fastapi": "async", "flask": "sync", "django": "sync"}
+SHOP = "https://shop.example.com"
+LOGINS, REQUESTS = 4, 30
+PASSWORD = "correct horse battery"  # noqa: S105
+_addresses = (f"203.0.113.{number}" for number in itertools.count(1))
+
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
+    """Yield a client for a service behind a proxy, with low limits."""
+    framework: str = request.param
+    answers = {
+        "framework": framework,
+        "concurrency": FRAMEWORKS[framework],
+        "size": "medium",
+        "database": "sqlite",
+    }
+    tree = render(answers, tmp_path / "project")
+    variables = {
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "CORS_ORIGINS": SHOP,
+        "CLIENT_ATTEMPTS": str(REQUESTS),
+        "LOGIN_ATTEMPTS": str(LOGINS),
+    }
+    # uvicorn believes a proxy on this machine by itself.
+    if framework != "fastapi":
+        variables["TRUSTED_PROXIES"] = "1"
+    project = live.make(tree, logs=tmp_path / "logs", variables=variables)
+    project.prepare()
+    with (
+        project.server("/health/live") as (_, port),
+        Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        yield client
+
+
+def move(client: Client) -> None:
+    """Come from another address, as a proxy writes it behind what clients send."""
+    client.headers["X-Forwarded-For"] = f"192.0.2.7, {next(_addresses)}"
+
+
+def register(client: Client, name: str) -> str:
+    """Register a user, and return the address."""
+    email = f"{name}@example.com"
+    account = {"email": email, "name": "Grace", "password": PASSWORD}
+    assert client.post("/users", json=account).status_code == 201
+    return email
+
+
+def log_in(client: Client, email: str, password: str = PASSWORD) -> Response:
+    """Return the answer to a login."""
+    credentials = {"username": email, "password": password}
+    return client.post("/users/token", data=credentials)
+
+
+def me(client: Client, tokens: dict[str, Any]) -> int:
+    """Return the status of a request with an access token."""
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    return client.get("/users/me", headers=headers).status_code
+
+
+def refresh(client: Client, tokens: dict[str, Any]) -> Response:
+    """Return the answer to a refresh."""
+    token = {"refresh_token": tokens["refresh_token"]}
+    return client.post("/users/token/refresh", json=token)
+
+
+# --- Tokens ---------------------------------------------------------------------------
+
+
+def a_token_is_used_after_a_logout(client: Client) -> None:
+    tokens = log_in(client, register(client, "logout")).json()
+    token = {"refresh_token": tokens["refresh_token"]}
+    assert me(client, tokens) == 200
+    assert client.post("/users/logout", json=token).status_code == 204
+    assert me(client, tokens) == refresh(client, tokens).status_code == 401
+
+
+def a_stolen_refresh_token_is_used(client: Client) -> None:
+    email = register(client, "stolen")
+    tokens, other = (log_in(client, email).json() for _ in range(2))
+    stolen = refresh(client, tokens).json()
+    assert refresh(client, tokens).status_code == 401
+    assert me(client, stolen) == refresh(client, stolen).status_code == 401
+    assert me(client, other) == 200
+
+
+def tokens_are_used_after_a_new_password(client: Client) -> None:
+    email = register(client, "changed")
+    tokens = log_in(client, email).json()
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    change = {"current_password": PASSWORD, "new_password": "another horse battery"}
+    answer = client.put("/users/me/password", json=change, headers=headers)
+    assert answer.status_code == 204
+    assert me(client, tokens) == refresh(client, tokens).status_code == 401
+    assert log_in(client, email).status_code == 401
+
+
+def a_token_is_changed(client: Client) -> None:
+    tokens = log_in(client, register(client, "forged")).json()
+    for name, status in (("access_token", me), ("refresh_token", refresh)):
+        for place in (5, -5):
+            text = tokens[name]
+            letter = "A" if text[place] != "A" else "B"
+            rest = text[place + 1 :]
+            forged = tokens | {name: f"{text[:place]}{letter}{rest}"}
+            answer = status(client, forged)
+            assert getattr(answer, "status_code", answer) == 401
+
+
+# --- Accounts -------------------------------------------------------------------------
+
+
+def accounts_are_enumerated_by_logins(client: Client) -> None:
+    emails = register(client, "known"), "unknown@example.com"
+    bodies, seconds = [], dict.fromkeys(emails, 60.0)
+    for email in emails * 3:
+        started = time.perf_counter()
+        answer = log_in(client, email, "a guess")
+        seconds[email] = min(seconds[email], time.perf_counter() - started)
+        assert answer.status_code == 401
+        bodies.append({**answer.json(), "request_id": ""})
+    assert all(body == bodies[0] for body in bodies)
+    assert max(seconds.values()) < 1.6 * min(seconds.values()), seconds
+
+
+def roles_are_assigned_with_a_registration(client: Client) -> None:
+    roles = {"is_staff": True, "is_superuser": True, "is_active": False, "id": 1}
+    account = {"email": "boss@example.com", "name": "Boss", "password": PASSWORD}
+    answer = client.post("/users", json=roles | account)
+    assert answer.status_code in {201, 422}
+    if answer.status_code == 201:
+        assert answer.json()["id"] != 1
+        assert log_in(client, account["email"]).status_code == 200
+        assert not answer.json().keys() & {"is_staff", "is_superuser"}
+
+
+def a_password_is_guessed_from_many_addresses(client: Client) -> None:
+    email = register(client, "victim")
+    for _ in range(LOGINS):
+        move(client)
+        assert log_in(client, email, "a guess").status_code == 401
+    move(client)
+    answer = log_in(client, email)
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json()["code"] == "too_many_requests"
+
+
+def many_accounts_are_tried_with_forged_addresses(client: Client) -> None:
+    behind = client.headers["X-Forwarded-For"].rpartition(", ")[2]
+    statuses = []
+    for number in range(REQUESTS + 1):
+        client.headers["X-Forwarded-For"] = f"198.51.100.{number}, {behind}"
+        email = f"user{number}@example.com"
+        statuses.append(log_in(client, email, "a guess").status_code)
+    assert statuses == [401] * REQUESTS + [429]
+
+
+# --- Browsers -------------------------------------------------------------------------
+
+
+def a_page_of_another_origin_reads_answers(client: Client) -> None:
+    for origin in ("https://evil.example", f"{SHOP}.evil.example", "null"):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        for answer in (
+            client.get("/products", headers=headers),
+            client.options("/users/token", headers=headers),
+        ):
+            assert "Access-Control-Allow-Origin" not in answer.headers
+    answer = client.get("/products", headers={"Origin": SHOP})
+    assert answer.headers["Access-Control-Allow-Origin"] == SHOP
+
+
+def a_link_redirects_to_another_site(client: Client) -> None:
+    for path in ("//evil.example", "//evil.example/..", "/%5Cevil.example/"):
+        url = f"{client.base_url}{path}"
+        answer = client.get(url)
+        target = urljoin(str(client.base_url), answer.headers.get("Location", ""))
+        assert urlsplit(target).hostname == "127.0.0.1"
+
+
+ATTACKS = (
+    a_token_is_used_after_a_logout,
+    a_stolen_refresh_token_is_used,
+    tokens_are_used_after_a_new_password,
+    a_token_is_changed,
+    accounts_are_enumerated_by_logins,
+    roles_are_assigned_with_a_registration,
+    a_password_is_guessed_from_many_addresses,
+    many_accounts_are_tried_with_forged_addresses,
+    a_page_of_another_origin_reads_answers,
+    a_link_redirects_to_another_site,
+)
+
+
+@pytest.mark.parametrize("client", FRAMEWORKS, indirect=True)
+def test_every_attack_is_held(client: Client, subtests: pytest.Subtests) -> None:
+    for attack in ATTACKS:
+        move(client)
+        with subtests.test(attack.__name__):
+            attack(client)
