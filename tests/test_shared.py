@@ -12,8 +12,11 @@ from tools.template import FAMILY_ROOT, render
 NEUTRAL = ("service", "repository", "schemas", "models", "jobs", "model", "training")
 CORE = {"errors", "settings", "security", "database", "engine", "pagination"}
 ROLE = re.compile(r"\{\{ paths\.(\w+) \}\}")
-# How many requests may wait to hash a password depends on the threads of the server.
-SERVERS_THREADS = re.compile(rb"^QUEUE = .*$", re.MULTILINE)
+# How many requests may wait to hash a password depends on the threads of the server;
+# uvicorn has a variable of its own for proxies.
+OF_A_SERVER = re.compile(
+    rb"^QUEUE = .*$|\n\n( +#.*\n)+ +trusted_proxies: .*$", re.MULTILINE
+)
 SHAPES = [
     {"size": size, "layout": layout, "database": database, "worker": worker}
     for (size, layout), database, worker in product(
@@ -45,7 +48,7 @@ def neutral_modules(tree: Path) -> dict[str, bytes]:
     """Read the modules that know no framework."""
     layers = {"services", "repositories", "schemas", "models", "jobs"}
     return {
-        path.relative_to(tree).as_posix(): SERVERS_THREADS.sub(b"", path.read_bytes())
+        path.relative_to(tree).as_posix(): OF_A_SERVER.sub(b"", path.read_bytes())
         for path in tree.rglob("*.py")
         if path.stat().st_size
         and "tests" not in path.parts
@@ -76,8 +79,9 @@ def test_bodies_of_tests_are_one_source_too() -> None:
         for path in (FAMILY_ROOT / "template").rglob("test_*.jinja")
         if {"{{ when.fastapi }}", "{{ when.flask }}"} & set(path.parts)
     ]
-    # How Flask reads requests is the project's own; FastAPI is tested elsewhere.
-    assert only_one == ["test_requests.py.jinja"]
+    # How Flask reads requests, and believes proxies, is the project's own; FastAPI and
+    # uvicorn are tested elsewhere.
+    assert sorted(only_one) == ["test_proxies.py.jinja", "test_requests.py.jinja"]
 
 
 # What each mapper has of its own: tables, queries, connections, errors, tests of these.
@@ -85,7 +89,7 @@ OF_A_MAPPER = re.compile(
     r"""
     (^|/)
     ((database|engine|settings|main|worker|conftest|factories|seed|test_migrations
-      |test_database|test_settings|test_users_service|models|repository|test_worker)\.py
+      |test_database|test_settings|test_users_service|test_logins|models|repository|test_worker)\.py
     | (models|repositories)/\w+\.py
     | (users/jobs|jobs/users)\.py
     | migrations/.+

@@ -260,8 +260,8 @@ class Modules:
             for place in places
             if is_decorated(self.read_new(place) or "", name) == wrapped
         ]
-        if is_test_file(path):
-            places = [place for place in places if is_test_file(place)]
+        is_test = is_test_file(path)
+        places = [place for place in places if is_test_file(place) == is_test]
         return places[0] if len(places) == 1 else None
 
     def module_for(self, module: str, name: str) -> str:
