@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 "app": "models",
                 "indexes": [Index(fields=["user_id"], name="ix_logins_user_id")],
                 "pk_attr": "id",
-                "table_description": "A login, which refresh tokens continue until it expires; the last one counts.",
+                "table_description": "A login. Only its newest refresh token is valid, and each use extends it.",
             },
             bases=["Timestamps"],
         ),
