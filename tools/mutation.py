@@ -169,8 +169,8 @@ MUTANTS = (
         TYPES,
         FLASK,
         USERS + "/{{ paths.security }}.py.jinja",
-        'return UUID(claims["sid"])',
-        'return str(claims["sid"])',
+        "hash_refresh_token(token: str) -> str:",
+        "hash_refresh_token(token: str) -> bytes:",
     ),
     Mutant(
         "a coroutine that nobody awaits",
@@ -251,8 +251,8 @@ MUTANTS = (
         OWN_TESTS,
         SQLALCHEMY,
         USERS + "/{{ paths.users_service }}.py.jinja",
-        "        {{ await_ }}self.limits.count_login(account)\n",
-        "",
+        "            raise refused\n        {{ await_ }}self.limits.count_login(account)\n",
+        "            raise refused\n",
     ),
     Mutant(
         "logins without a limit (Django)",
@@ -307,13 +307,13 @@ MUTANTS = (
         OWN_TESTS,
         FLASK,
         USERS + "/{{ paths.security }}.py.jinja",
-        '        return UUID(claims["sid"])\n'
-        "    except (jwt.InvalidTokenError, ValueError) as error:\n",
-        '        return UUID(claims["sid"])\n'
+        "    except (jwt.InvalidTokenError, ValueError) as error:\n"
+        '        raise AuthenticationError("The access',
         "    except (jwt.InvalidTokenError, ValueError) as error:\n"
         '        if str(error).startswith("Signature"):\n'
         '            unread = jwt.decode(token, options={"verify_signature": False})\n'
-        '            return UUID(unread["sid"])\n',
+        '            return UUID(unread["sid"])\n'
+        '        raise AuthenticationError("The access',
     ),
     Mutant(
         "a transaction that is not committed",
