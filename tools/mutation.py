@@ -251,7 +251,8 @@ MUTANTS = (
         OWN_TESTS,
         SQLALCHEMY,
         USERS + "/{{ paths.users_service }}.py.jinja",
-        "            raise refused\n        {{ await_ }}self.limits.count_login(account)\n",
+        "            raise refused\n"
+        "        {{ await_ }}self.limits.count_login(account)\n",
         "            raise refused\n",
     ),
     Mutant(
