@@ -350,7 +350,8 @@ def test_listeners_of_projects_on_one_broker_never_meet(tmp_path: Path) -> None:
 
 # --- A broker that says nothing, or nonsense ------------------------------------------
 
-SECOND = 1.0
+# Seconds: a count of attempts and a job give up on it, one after the other.
+LONGEST = 1.5
 
 
 @pytest.mark.parametrize("worker", WORKERS)
@@ -374,7 +375,7 @@ def test_a_silent_broker_does_not_delay_a_registration(
             for number in range(4):
                 start = time.monotonic()
                 users.append(register(client, f"silent{number}"))
-                assert time.monotonic() - start < SECOND
+                assert time.monotonic() - start < LONGEST
         users.append(register(client, "after"))
         stack.enter_context(project.worker())
         wait_until(lambda: is_welcomed(client, users[0]), "a welcome")
@@ -428,7 +429,7 @@ def test_a_silent_broker_does_not_delay_a_product(tmp_path: Path) -> None:
             start = time.monotonic()
             answer = client.post("/products", json=chair, headers=user)
             assert answer.status_code == 201
-            assert time.monotonic() - start < SECOND
+            assert time.monotonic() - start < LONGEST
 
 
 @pytest.mark.parametrize("worker", WORKERS)
@@ -452,7 +453,7 @@ def test_a_silent_broker_is_reported_at_once(
             ):
                 start = time.monotonic()
                 assert client.request(method, path).status_code == 503
-                assert time.monotonic() - start < SECOND
+                assert time.monotonic() - start < LONGEST
 
 
 @pytest.mark.parametrize("worker", WORKERS)
@@ -480,7 +481,7 @@ def test_a_silent_broker_does_not_delay_a_site(worker: str, tmp_path: Path) -> N
             start = time.monotonic()
             answer = client.post("/account/sign-up/", data=account)
             assert answer.status_code == 302
-            assert time.monotonic() - start < SECOND
+            assert time.monotonic() - start < LONGEST
 
 
 # --- Celery's own ways ----------------------------------------------------------------

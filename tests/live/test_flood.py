@@ -57,7 +57,12 @@ def test_a_flood_of_wrong_passwords_leaves_the_service_to_others(
         url = stack.enter_context(servers.postgresql_server())
         tree = render(SERVICES[name], tmp_path / "project")
         driver = live.settings(tree)["DATABASE_URL"].partition(":")[0]
-        variables = {"DATABASE_URL": re.sub("^postgresql", driver, url)}
+        variables = {
+            "DATABASE_URL": re.sub("^postgresql", driver, url),
+            # What is tried is the queue for hashing.
+            "CLIENT_ATTEMPTS": "1000000",
+            "LOGIN_ATTEMPTS": "1000000",
+        }
         project = live.make(tree, logs=tmp_path / "logs", variables=variables)
         project.prepare()
         _, port = stack.enter_context(project.server())

@@ -87,12 +87,14 @@ def test_requests_of_the_readme_are_answered(tmp_path: Path, name: str) -> None:
     shell = Shell(SERVICES[name], tmp_path)
     shell.start()
     [block] = blocks(shell.tree, "Use")
-    token = "TOKEN"  # noqa: S105 - as the README calls it
+    token = refresh_token = "TOKEN"  # noqa: S105 - as the README calls it
     with shell.project.server("/health/live") as (_, port):
         for line in block.splitlines():
             command = line.replace("curl ", "curl --silent --fail-with-body ")
             command = command.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+            command = command.replace("REFRESH_TOKEN", refresh_token)
             printed = shell(command.replace("TOKEN", token))
             if '"access_token"' in printed:
-                token = json.loads(printed)["access_token"]
+                tokens = json.loads(printed)
+                token, refresh_token = tokens["access_token"], tokens["refresh_token"]
         assert shell(f"curl --silent --fail --location http://127.0.0.1:{port}/")
