@@ -309,12 +309,12 @@ MUTANTS = (
         FLASK,
         USERS + "/{{ paths.security }}.py.jinja",
         "    except (jwt.InvalidTokenError, ValueError) as error:\n"
-        '        raise AuthenticationError("The access',
+        '        kind = audience or "access"',
         "    except (jwt.InvalidTokenError, ValueError) as error:\n"
         '        if str(error).startswith("Signature"):\n'
         '            unread = jwt.decode(token, options={"verify_signature": False})\n'
         '            return UUID(unread["sid"])\n'
-        '        raise AuthenticationError("The access',
+        '        kind = audience or "access"',
     ),
     Mutant(
         "a transaction that is not committed",

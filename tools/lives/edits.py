@@ -94,8 +94,11 @@ class Writer:
         }
         text = b"".join((self.root / path).read_bytes() for path in self.paths("*"))
         self.words = {word for word in self.words if word.encode() in text}
-        for name in [name for name in self.gone if f"def {name}(".encode() in text]:
-            del self.gone[name]
+        self.gone = {
+            name: gone
+            for name, gone in self.gone.items()
+            if f"def {name}(".encode() not in text
+        }
 
     def move_away(self) -> None:
         """Move away what is in the way."""
@@ -453,8 +456,9 @@ def delete_test(writer: Writer) -> str:
         return "nothing"
     (writer.root / path).unlink()
     # Git knows nothing more of the file: in another layout, its tests are new files.
-    for name in [name for name in writer.gone if name.startswith("test_")]:
-        del writer.gone[name]
+    writer.gone = {
+        name: text for name, text in writer.gone.items() if not name.startswith("test_")
+    }
     return path
 
 
