@@ -32,7 +32,6 @@ RULES: dict[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
         {**DJANGO, "websocket": "yes"},
         {**DJANGO, "websocket": "yes", "worker": "rq"},
     ),
-    "forgotten-passwords": ({"purpose": "site"}, {"purpose": "worker"}),
     "unmeasured": ({"purpose": "worker"}, {"purpose": "script"}),
     "one-machine": ({"size": "small"}, {"size": "medium"}),
     "unlocked": ({"size": "large"}, {"purpose": "script", "size": "large"}),
@@ -66,7 +65,6 @@ def touch(name: str) -> Callable[[Path], object]:
 CLOSED: dict[str, Callable[[Path], object]] = {
     "open-model": append("app/routes/predictions.py", "# asks for a CurrentUser\n"),
     "production-settings": append(".env", "BROKER_URL=redis://redis:6379/0\n"),
-    "forgotten-passwords": append("app/urls.py", "# password_reset\n"),
     "unmeasured": append(".env", "SENTRY_DSN=https://key@sentry.example.com/1\n"),
     "one-machine": touch("Dockerfile"),
     "unlocked": touch("uv.lock"),
@@ -92,6 +90,10 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "SECRET_KEY",
         "ALLOWED_HOSTS",
+        "EMAIL_URL",
+        "EMAIL_FROM",
+        "SITE_URL",
+        "FRONTEND_URL",
         "DATABASE_URL",
         "BROKER_URL",
         "SENTRY_DSN",
@@ -238,6 +240,9 @@ def test_the_command_for_a_secret_makes_one_that_production_takes(
     )
     secret = (project / ".env").read_text("utf-8").strip().removeprefix("SECRET_KEY=")
     assert len(secret) >= 50
+    others = ("EMAIL_URL", "EMAIL_FROM", "FRONTEND_URL")
+    assert all(name in gap.gap for name in others)
+    append(".env", "".join(f"{name}=x\n" for name in others))(project)
     assert "production-settings" not in names(project)
 
 

@@ -62,7 +62,8 @@ FORMS = {
         f"'{{{{ cookiecutter.NAME{SINGLE} }}}}'"
         "{% else %}"
         f'"{{{{ cookiecutter.NAME{QUOTED} }}}}"'
-        "{% endif %}"
+        # A tag at the end of a line would take the newline with it.
+        "{% endif %}{{ '' }}"
     ),
 }
 

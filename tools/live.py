@@ -29,6 +29,10 @@ PRODUCTION = {
     "ENVIRONMENT": "production",
     "SECRET_KEY": "0123456789abcdef" * 4,
     "ALLOWED_HOSTS": "127.0.0.1",
+    "EMAIL_URL": "smtp://127.0.0.1:1",
+    "EMAIL_FROM": "shop@example.com",
+    "SITE_URL": "https://shop.example.com",
+    "FRONTEND_URL": "https://shop.example.com",
 }
 # As the proxy in front of it says: in production Django takes nothing else.
 HTTPS = {"X-Forwarded-Proto": "https"}

@@ -1,13 +1,18 @@
 """What attackers try, against the service of each framework, by HTTP alone."""
 
 import itertools
+import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 from httpx2 import Client, Response
 
 from tools import live
@@ -18,6 +23,34 @@ SHOP = "https://shop.example.com"
 LOGINS, REQUESTS = 4, 30
 PASSWORD = "correct horse battery"  # noqa: S105
 _addresses = (f"203.0.113.{number}" for number in itertools.count(1))
+
+
+class Inbox:
+    """Keeps the token of each link that is sent, by address."""
+
+    tokens: ClassVar[dict[str, str]] = {}
+
+    async def handle_DATA(  # noqa: N802 - the name that aiosmtpd calls
+        self, _server: SMTP, _session: Session, envelope: Envelope
+    ) -> str:
+        """Keep the token of a mail, if it has one."""
+        content = envelope.original_content or b""
+        mail = message_from_bytes(content, policy=policy.default)
+        body = mail.get_body(("plain",))
+        if body and (found := re.search(r"token=(\S+)", body.get_content())):
+            self.tokens[str(mail["To"])] = found[1]
+        return "250 OK"
+
+
+@contextmanager
+def mail_server(port: int) -> Iterator[None]:
+    """Run a mail server."""
+    server = Controller(Inbox(), hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 @pytest.fixture
@@ -32,6 +65,7 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
     }
     tree = render(answers, tmp_path / "project")
     variables = {
+        "EMAIL_URL": f"smtp://127.0.0.1:{live.free_port()}",
         "ALLOWED_HOSTS": "127.0.0.1",
         "CORS_ORIGINS": SHOP,
         "CLIENT_ATTEMPTS": str(REQUESTS),
@@ -43,6 +77,7 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
     project = live.make(tree, logs=tmp_path / "logs", variables=variables)
     project.prepare()
     with (
+        mail_server(port=int(variables["EMAIL_URL"].rpartition(":")[2])),
         project.server("/health/live") as (_, port),
         Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
     ):
@@ -123,6 +158,67 @@ def a_token_is_changed(client: Client) -> None:
             assert getattr(answer, "status_code", answer) == 401
 
 
+# --- Forgotten passwords --------------------------------------------------------------
+
+
+def forget(client: Client, email: str) -> Response:
+    """Ask for a link that resets a password."""
+    return client.post("/users/password/forgotten", json={"email": email})
+
+
+def token_of_mail(client: Client, email: str) -> str:
+    """Ask for a link, and return its token."""
+    assert forget(client, email).status_code == 202
+    live.wait_until(lambda: email in Inbox.tokens, "a mail")
+    return Inbox.tokens[email]
+
+
+def reset(client: Client, token: str) -> int:
+    """Return the status of a reset."""
+    data = {"token": token, "new_password": "another horse battery"}
+    return client.post("/users/password/reset", json=data).status_code
+
+
+def a_link_is_used_twice(client: Client) -> None:
+    email = register(client, "forgetful")
+    tokens = log_in(client, email).json()
+    token = token_of_mail(client, email)
+    assert reset(client, token) == 204
+    assert reset(client, token) == 400
+    assert me(client, tokens) == refresh(client, tokens).status_code == 401
+
+
+def a_link_is_changed(client: Client) -> None:
+    token = token_of_mail(client, register(client, "careless"))
+    for place in (2, len(token) // 2, -3):
+        letter = "A" if token[place] != "A" else "B"
+        rest = token[place + 1 :] if place != -1 else ""
+        assert reset(client, f"{token[:place]}{letter}{rest}") == 400
+    tokens = log_in(client, register(client, "other")).json()
+    assert reset(client, tokens["access_token"]) == 400
+    assert reset(client, tokens["refresh_token"]) == 400
+
+
+def accounts_are_enumerated_by_forgotten_passwords(client: Client) -> None:
+    emails = register(client, "remembered"), "never@example.com"
+    seconds = dict.fromkeys(emails, 60.0)
+    for email in emails * (LOGINS - 1):
+        started = time.perf_counter()
+        answer = forget(client, email)
+        seconds[email] = min(seconds[email], time.perf_counter() - started)
+        assert (answer.status_code, answer.text.strip("nul\n")) == (202, "")
+    assert max(seconds.values()) - min(seconds.values()) < 0.02, seconds
+
+
+def a_user_is_flooded_with_links(client: Client) -> None:
+    email = register(client, "flooded")
+    statuses = []
+    for _ in range(LOGINS + 1):
+        move(client)
+        statuses.append(forget(client, email).status_code)
+    assert statuses == [202] * LOGINS + [429]
+
+
 # --- Accounts -------------------------------------------------------------------------
 
 
@@ -200,6 +296,10 @@ ATTACKS = (
     a_stolen_refresh_token_is_used,
     tokens_are_used_after_a_new_password,
     a_token_is_changed,
+    a_link_is_used_twice,
+    a_link_is_changed,
+    accounts_are_enumerated_by_forgotten_passwords,
+    a_user_is_flooded_with_links,
     accounts_are_enumerated_by_logins,
     roles_are_assigned_with_a_registration,
     a_password_is_guessed_from_many_addresses,

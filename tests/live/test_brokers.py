@@ -115,10 +115,10 @@ BROKEN = """
 _{name} = {original}
 
 
-def {name}(self_or_sessions, user_id):
+def {name}(*arguments, **named):
     if __import__("pathlib").Path({mark!r}).exists():
         raise RuntimeError("broken")
-    return _{name}(self_or_sessions, user_id)
+    return _{name}(*arguments, **named)
 """
 
 

@@ -150,7 +150,7 @@ def test_the_example_is_taken_out_as_written(tmp_path: Path, name: str) -> None:
 
 DEPLOYED = ("fastapi-layer", "fastapi-feature", "django-feature", "flask-layer", "site")
 VALUES = {
-    "ALLOWED_HOSTS": "127.0.0.1",
+    **live.PRODUCTION,
     "FORWARDED_ALLOW_IPS": "127.0.0.1",
     "SENTRY_DSN": "",
     "TRUSTED_PROXIES": "1",

@@ -50,8 +50,7 @@ def project(
     # The image is built without the settings of production.
     image.run((*manage, "collectstatic", "--noinput", "--verbosity", "0"))
     production = {
-        "ENVIRONMENT": "production",
-        "ALLOWED_HOSTS": "127.0.0.1",
+        **live.PRODUCTION,
         "HTTPS": "false",
         "SECRET_KEY": secrets.token_hex(32),
         "DJANGO_SUPERUSER_NAME": "Grace",

@@ -64,12 +64,12 @@ def _stumble(name):
 SERVICE = (
     "app/services/users.py",
     """
-_welcome = welcome
+_send_mail = send_mail
 
 
-def welcome(user, users):
-    _stumble(user.name)
-    return _welcome(user, users)
+def send_mail(settings, to, subject, template, values):
+    _stumble(values["name"])
+    return _send_mail(settings, to, subject, template, values)
 """,
 )
 MANAGER = (

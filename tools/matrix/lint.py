@@ -27,7 +27,7 @@ from tools import guides
 from tools.memoising_renderer import File, renderer_of
 from tools.template import render, set_times_by_content
 
-# GitHub's ${{ }} is no Jinja, and HTML templates of a site are.
+# GitHub's ${{ }} is no Jinja, and the templates of pages and mails are.
 LEFTOVER_TAG = re.compile(r"(?<!\$)\{\{|\{%|\{#")
 # In Python a doubled brace is what an f-string needs to show one.
 LEFTOVER_TAG_PYTHON = re.compile(r"(?<!\$)\{\{ [\w.]+ (\}\}|\|)|\{% |\{# ")
@@ -139,7 +139,7 @@ def file_errors(files: Files) -> list[str]:
         f"{name}{error}"
         for name, file in sorted(files.items())
         if file
-        for error in _content_errors(_suffix(name), file.content)
+        for error in _content_errors(_kind(name), file.content)
     ]
     texts = {
         name: _text(file.content)
@@ -154,6 +154,11 @@ def file_errors(files: Files) -> list[str]:
 
 def _suffix(name: str) -> str:
     return posixpath.splitext(name)[1]
+
+
+def _kind(name: str) -> str:
+    # The text of a mail is a template of the project, as its HTML is.
+    return ".html" if "/templates/" in name else _suffix(name)
 
 
 def copier_errors(
