@@ -64,7 +64,7 @@ def scores(session: nox.Session) -> None:
 
 @nox.session
 def live(session: nox.Session) -> None:
-    """Run projects on real servers, every fifth case of each test, or ``--all``."""
+    """Run projects on real servers, every seventh case of each test, or ``--all``."""
     session.install("--editable", ".", *DEV)
     others = [f"--ignore={file}" for file in (*GROWING, *WITH_BROWSER)]
     workers = ("-n", LIVE_AT_ONCE, "--dist", "worksteal")

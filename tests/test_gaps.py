@@ -23,7 +23,6 @@ DJANGO = {"framework": "django"}
 # For each rule: answers that leave the gap, and answers that do not.
 RULES: dict[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
     "open-to-all": ({"database": "none"}, {"database": "sqlite"}),
-    "open-model": ({"purpose": "ml", "database": "sqlite"}, {"purpose": "ml"}),
     "lost-jobs": ({"worker": "background"}, {"worker": "celery"}),
     "sqlite": ({"purpose": "site"}, {"purpose": "site", "database": "postgresql"}),
     "production-settings": ({"worker": "rq", "size": "small"}, {"size": "small"}),
@@ -63,7 +62,6 @@ def touch(name: str) -> Callable[[Path], object]:
 
 # What somebody does about a gap in the project itself.
 CLOSED: dict[str, Callable[[Path], object]] = {
-    "open-model": append("app/routes/predictions.py", "# asks for a CurrentUser\n"),
     "production-settings": append(".env", "BROKER_URL=redis://redis:6379/0\n"),
     "unmeasured": append(".env", "SENTRY_DSN=https://key@sentry.example.com/1\n"),
     "one-machine": touch("Dockerfile"),

@@ -362,7 +362,7 @@ MUTANTS = (
         OWN_TESTS,
         (*FASTAPI, "database=sqlite", "layout=layer", "worker=celery"),
         USERS + "/{{ paths.users_service }}.py.jinja",
-        "sha256(user.password_hash.encode()).hexdigest() != digest",
+        "digest_of(user.password_hash) != digest",
         "not digest",
     ),
     Mutant(
@@ -370,9 +370,9 @@ MUTANTS = (
         OWN_TESTS,
         FLASK_QUEUED,
         USERS + "/{{ paths.users_service }}.py.jinja",
-        "            {{ await_ }}users.replace_hash(user, new_hash)\n"
+        "                raise InvalidTokenError\n"
         "            {{ await_ }}LoginRepository(session).end_all(user.id)\n",
-        "            {{ await_ }}users.replace_hash(user, new_hash)\n",
+        "                raise InvalidTokenError\n",
     ),
     Mutant(
         "a link for users who are not active (Django)",
@@ -391,12 +391,11 @@ MUTANTS = (
         "False",
     ),
     Mutant(
-        "a mail of the site that has no limit",
+        "an email of the site that has no limit",
         OWN_TESTS,
         SITE,
         "template/{{ site.package }}/{{ paths.users_views }}.py.jinja",
-        '        get_limits().count_login(f"Reset of '
-        '{User.objects.normalize_email(email)}")\n',
+        "        get_limits().count_reset(User.objects.normalize_email(email))\n",
         "",
     ),
     Mutant(

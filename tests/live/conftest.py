@@ -1,6 +1,6 @@
 """Which live tests run, and a browser for those that want one.
 
-All of them take a quarter of an hour. So of each test every fifth case runs, and at
+All of them take a quarter of an hour. So of each test every seventh case runs, and at
 least one, unless ``--all`` is given, or files or tests are chosen by name.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-EVERY = 5  # so that it is no multiple of the number of workers or frameworks
+EVERY = 7  # so that it is no multiple of the number of workers or frameworks
 LEFT = Path(__file__).parents[2] / ".cache" / "live" / "left.txt"
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")

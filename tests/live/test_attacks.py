@@ -163,7 +163,7 @@ def a_token_is_changed(client: Client) -> None:
 
 def forget(client: Client, email: str) -> Response:
     """Ask for a link that resets a password."""
-    return client.post("/users/password/forgotten", json={"email": email})
+    return client.post("/users/password/forgot", json={"email": email})
 
 
 def token_of_mail(client: Client, email: str) -> str:

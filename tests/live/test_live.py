@@ -280,6 +280,7 @@ def use_features(
     if "/users" in paths:
         headers = use_users(client)
         use_products(client, headers)
+        client.headers.update(headers)  # predictions need them too
         jobs.append(partial(is_welcomed, client, headers))
     if "post" in paths.get("/checks", {}):
         check = partial(check_report, sites)
