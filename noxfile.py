@@ -87,6 +87,7 @@ def grow(session: nox.Session) -> None:
     session.run("python", "-m", "tools.grow_pairs", *session.posargs)
     session.run("python", "-m", "tools.grow_pairs", "--single")
     session.run("python", "-m", "tools.grow_large")
+    session.run("python", "-m", "tools.gaps")
 
 
 @nox.session

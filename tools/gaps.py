@@ -1,13 +1,14 @@
 """Whether the command of each gap closes it: ``python -m tools.gaps [variants]``.
 
-A fresh project of each variant that is a service or a worker, in a repository of its
-own, runs the command of its first gap, gets the variables that the gap names, and is
-committed, until no gap is left. With ``--check``, each change of answers first runs the
-project's own checks, as ``patterns grow --verify`` does.
+A fresh project of each variant, in a repository of its own, runs the command of its
+first gap, gets the variables that it names, and is committed, until no gap is left. With
+``--check``, each change of answers first runs the project's own checks, as ``patterns
+grow --verify`` does.
 """
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,31 +25,29 @@ from tools.live import PRODUCTION
 from tools.template import FAMILY_ROOT, check_out
 
 PATTERNS = (sys.executable, "-m", "python_patterns")
-# What a project's README has people write for this command.
-WRITTEN = "uvx --from TEMPLATE patterns "
+# How the command is run without being installed.
+WRITTEN = re.compile(r"uvx --from \S+ patterns ")
 NONE_LEFT = "No gap is left."
 MOST_STEPS = 20
-VALUES = {**PRODUCTION, "BROKER_URL": "redis://127.0.0.1:6379/0"}
+VALUES = {
+    **PRODUCTION,
+    "BROKER_URL": "redis://127.0.0.1:6379/0",
+    "DATABASE_URL": "postgresql://shop:secret@127.0.0.1/shop",
+}
 
 
-def services() -> list[str]:
-    """Return the names of the variants that run as a service, a site or a worker."""
-    return [
-        variant.name
-        for variant in find_variants(FAMILY_ROOT)
-        if variant.answers["purpose"] != "script"
-    ]
-
-
-def _run(project: Path, *words: str) -> str:
+def _run(project: Path, *words: str, fails: int = 0) -> str:
     """Run a command in a project, and return its output.
+
+    Args:
+        project: The project's directory.
+        words: The command.
+        fails: An exit code that is no failure.
 
     Raises:
         RuntimeError: The command failed.
     """
-    variables = {
-        name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ
-    }
+    variables = {name: os.environ[name] for name in os.environ.keys() - VALUES.keys()}
     done = subprocess.run(
         words,
         cwd=project,
@@ -57,7 +56,7 @@ def _run(project: Path, *words: str) -> str:
         text=True,
         check=False,
     )
-    if done.returncode:
+    if done.returncode not in {0, fails}:
         raise RuntimeError(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
     return done.stdout
 
@@ -106,15 +105,15 @@ def close_all(project: Path, *, check: bool = False) -> Iterator[str]:
     """
     before = ""
     for _ in range(MOST_STEPS):
-        listed = _run(project, *PATTERNS, "gaps")
+        listed = _run(project, *PATTERNS, "gaps", fails=1)
         if NONE_LEFT in listed:
             return
         name, *_ = listed.partition(":")
         if name == before:
             raise RuntimeError(f"{name} is still open:\n{listed}")
         command = listed.split("\n")[2].strip()
-        if command.startswith(WRITTEN):
-            words = command.removeprefix(WRITTEN).split()
+        if start_of := WRITTEN.match(command):
+            words = command[start_of.end() :].split()
             _run(project, *PATTERNS, *words, *(["--verify"] if check else []))
         else:
             _run(project, "sh", "-c", command)  # as people paste it
@@ -146,7 +145,8 @@ def main() -> int:
     options = parser.parse_args()
     table = Table("variant", "gaps, in the order in which they were closed", "left")
     is_well = True
-    for variant in options.variants or services():
+    every = [variant.name for variant in find_variants(FAMILY_ROOT)]
+    for variant in options.variants or every:
         closed: list[str] = []
         with tempfile.TemporaryDirectory(prefix="patterns-gaps-") as name:
             try:
