@@ -1,9 +1,9 @@
 """Whether the command of each gap closes it: ``python -m tools.gaps [variants]``.
 
 A fresh project of each variant, in a repository of its own, runs the command of its
-first gap, gets the variables that it names, and is committed, until no gap is left. With
-``--check``, each change of answers first runs the project's own checks, as ``patterns
-grow --verify`` does.
+first gap, gets the variables that it names, and is committed, until no gap is left.
+With ``--check``, each change of answers first runs the project's own checks, as
+``patterns grow --verify`` does.
 """
 
 import argparse
