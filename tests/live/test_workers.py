@@ -68,7 +68,7 @@ _send_mail = send_mail
 
 
 def send_mail(settings, to, subject, template, values):
-    _stumble(values["name"])
+    _stumble(to.partition("@")[0])
     return _send_mail(settings, to, subject, template, values)
 """,
 )
