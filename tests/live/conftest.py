@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+
+from tools import live
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +76,16 @@ def pytest_terminal_summary(
         terminalreporter.write_line(
             f"{number} live tests are left to --all; their names are in {LEFT}"
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mail_sink() -> "Iterator[None]":
+    """Take the emails that services in production send, and drop them."""
+    sink = Controller(Sink(), hostname="127.0.0.1", port=live.free_port())
+    sink.start()
+    live.PRODUCTION["EMAIL_URL"] = f"smtp://127.0.0.1:{sink.port}"
+    yield
+    sink.stop()
 
 
 @pytest.fixture(scope="session")

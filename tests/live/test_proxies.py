@@ -124,7 +124,7 @@ def test_a_service_knows_its_clients_behind_a_proxy(
     authority = trustme.CA()
     context = ssl.create_default_context()
     authority.configure_trust(context)
-    is_site = (project.tree / "app" / "templates").is_dir()
+    is_site = (project.tree / "app" / "templates" / "base.html").exists()
     is_django = (project.tree / "manage.py").is_file()
     path, refused = ("/account/log-in/", 200) if is_site else ("/users/token", 401)
     with (
