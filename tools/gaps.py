@@ -63,7 +63,7 @@ def _run(project: Path, *words: str, fails: int = 0) -> str:
 
 def _commit(directory: Path, message: str, *tag: str) -> None:
     run("add", "--all", directory=directory)
-    run("commit", "--quiet", "--message", message, directory=directory)
+    run("commit", "--quiet", "--allow-empty", "--message", message, directory=directory)
     if tag:
         run("tag", *tag, directory=directory)
 
@@ -118,8 +118,7 @@ def close_all(project: Path, *, check: bool = False) -> Iterator[str]:
         else:
             _run(project, "sh", "-c", command)  # as people paste it
         _name_variables(project, listed.split("\n")[0])
-        run("add", "--all", directory=project)
-        run("commit", "--quiet", "--allow-empty", "--message", name, directory=project)
+        _commit(project, name)
         yield name
         before = name
     raise RuntimeError(f"After {MOST_STEPS} steps, gaps are left:\n{listed}")
