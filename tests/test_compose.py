@@ -1,5 +1,6 @@
 """Compose files respect .env, the machine they run on, and what READMEs promise."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,16 @@ def test_servers_have_the_time_that_the_readme_promises(project: Path) -> None:
         assert f"for at most {GRACE_SECONDS} seconds" in " ".join(
             (project / "README.md").read_text("utf-8").split()
         )
+
+
+def test_variables_in_front_of_a_command_of_the_readme_arrive(project: Path) -> None:
+    readme = (project / "README.md").read_text("utf-8")
+    given = {
+        word.partition("=")[0]
+        for line in re.findall(r"^(\w+=.*) docker compose ", readme, re.MULTILINE)
+        for word in line.split()
+    }
+    assert given == ({"EMAIL_URL"} & settings(project).keys())
+    for name, service in compose(project)["services"].items():
+        if name in {"api", "site", "worker"}:
+            assert given <= service["environment"].keys()
