@@ -363,7 +363,7 @@ MUTANTS = (
         (*FASTAPI, "database=sqlite", "layout=layer", "worker=celery"),
         USERS + "/{{ paths.users_service }}.py.jinja",
         "digest_of(user.password_hash) != digest",
-        "not digest",
+        "not (digest_of(user.password_hash) and digest)",
     ),
     Mutant(
         "a new password that leaves logins as they are (Flask)",
