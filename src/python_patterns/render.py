@@ -1,12 +1,13 @@
 """Render projects with copier, in this process.
 
 Everything that is rendered by copier is rendered here: what ``patterns`` merges, and
-the projects of the maintainers' tools and tests. Three things make copier slow when it
+the projects of the maintainers' tools and tests. Four things make copier slow when it
 renders more than once: Jinja compiles the same templates each time, and PyYAML parses
 in Python. So compiled templates are cached, in memory and for the next command in the
-user's cache directory, and PyYAML uses its C parser. And copier asks git about the mode
-of each file, for repositories that ignore modes: nothing that is rendered here is in an
-index yet. The bytes are the same.
+user's cache directory, and PyYAML uses its C parser. For each part of each path copier
+gathers all answers and renders it, though most paths share their parts: here once. And
+copier asks git about the mode of each file, for repositories that ignore modes: nothing
+that is rendered here is in an index yet. The bytes are the same.
 
 Copier changes the working directory: render in processes, never in threads.
 """
@@ -15,7 +16,7 @@ import hashlib
 import marshal
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -181,6 +182,39 @@ def _separated() -> Iterator[None]:
         yield
 
 
+class _Worker(copier_main.Worker):
+    """Copier's worker, which gathers its answers once for all paths and files."""
+
+    _gathered: MutableMapping[str, Any] | None = None
+
+    def _render_template(self) -> None:
+        # From here on, no answer changes.
+        self._relpath = super().answers_relpath
+        self._parts: dict[str, str] = {}
+        self._gathered = self._render_context()
+        try:
+            super()._render_template()
+        finally:
+            self._gathered = None
+
+    @property
+    def answers_relpath(self) -> Path:
+        return self._relpath if self._gathered else super().answers_relpath
+
+    def _render_context(self) -> MutableMapping[str, Any]:
+        return self._gathered or super()._render_context()
+
+    def _render_string(
+        self, string: str, extra_context: dict[str, Any] | None = None
+    ) -> str:
+        # A yield tag leaves its values in the environment.
+        if self._gathered is None or extra_context or "yield" in string:
+            return super()._render_string(string, extra_context)
+        if string not in self._parts:
+            self._parts[string] = super()._render_string(string)
+        return self._parts[string]
+
+
 @dataclass(frozen=True)
 class Rendered:
     """A fresh project.
@@ -232,7 +266,7 @@ def render(  # noqa: PLR0913 - what copier's worker takes
         copier.errors.CopierError: The template cannot be fetched or read.
     """
     with fast_libraries(), _separated():
-        worker = copier_main.Worker(
+        worker = _Worker(
             src_path=source,
             dst_path=destination,
             data=dict(answers),
