@@ -42,9 +42,31 @@ def test_settings_in_the_environment_file_are_used(project: Path) -> None:
 
 
 def test_published_ports_can_be_chosen(project: Path) -> None:
-    for service in compose(project)["services"].values():
+    for name, service in compose(project)["services"].items():
+        if name == "caddy":  # only on a host of its own, by its profile
+            assert service["ports"] == ["80:80", "443:443"]
+            assert service["profiles"] == ["caddy"]
+            continue
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:${")
+
+
+def test_commands_of_the_guide_name_services_that_there_are(project: Path) -> None:
+    services = compose(project)["services"]
+    guide = (project / "docs" / "deploy.md").read_text("utf-8")
+    stopped = re.findall(r"^docker compose stop (.*)$", guide, re.MULTILINE)
+    assert len(stopped) == ("postgresql" in services or "migrate" in services)
+    for names in stopped:
+        # All that writes to the database, while a backup is restored.
+        writing = {
+            name
+            for name, service in services.items()
+            if service.get("image") == services["migrate"]["image"]
+        }
+        assert set(names.split()) == writing - {"migrate"}
+    if "caddy" in services:
+        assert "--profile caddy" in guide
+        assert services["caddy"]["command"][-1].partition(":")[0] in services
 
 
 def test_servers_have_the_time_that_the_readme_promises(project: Path) -> None:
