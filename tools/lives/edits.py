@@ -359,7 +359,8 @@ def add_module(writer: Writer) -> str:
 def add_data(writer: Writer) -> str:
     """Add data that names modules and paths."""
     where = writer.random.choice(["data", "tests/fixtures", "dump", "docs"])
-    if (writer.root / where).is_file():  # a file of the same name was added before
+    above = writer.root / where
+    if above.is_file() or above.parent.is_file():  # an own file of that name
         return "nothing"
     end = writer.random.choice(["sql", "json", "csv", "txt", "md", "bin"])
     path = f"{where}/{writer.word().lower()}.{end}"
