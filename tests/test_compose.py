@@ -53,7 +53,7 @@ def test_published_ports_can_be_chosen(project: Path) -> None:
 
 def test_commands_of_the_guide_name_services_that_there_are(project: Path) -> None:
     services = compose(project)["services"]
-    guide = (project / "docs" / "deploy.md").read_text("utf-8")
+    guide = (project / "docs" / "one-host.md").read_text("utf-8")
     stopped = re.findall(r"^docker compose stop (.*)$", guide, re.MULTILINE)
     assert len(stopped) == ("postgresql" in services or "migrate" in services)
     for names in stopped:

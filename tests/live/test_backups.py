@@ -1,4 +1,4 @@
-"""Stage 5: the deployment guide's commands back up a database and restore it.
+"""Stage 5: the commands of docs/one-host.md back up a database and restore it.
 
 Not among the default tests: ``nox -s live``.
 """
@@ -57,7 +57,7 @@ with sqlite3.connect(sys.argv[1].removeprefix("sqlite:///")) as connection:
 
 def commands(project: Path) -> list[str]:
     """Return the guide's commands on a database, as the container would run them."""
-    guide = (project / "docs" / "deploy.md").read_text("utf-8")
+    guide = (project / "docs" / "one-host.md").read_text("utf-8")
     (block,) = re.findall(r"To back up .*?```console\n(.*?)```", guide, re.DOTALL)
     lines = block.replace("\\\n", "").splitlines()
     return [
