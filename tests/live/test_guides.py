@@ -154,6 +154,7 @@ VALUES = {
     "FORWARDED_ALLOW_IPS": "127.0.0.1",
     "SENTRY_DSN": "",
     "TRUSTED_PROXIES": "1",
+    "WEB_CONCURRENCY": "1",
 }
 
 
