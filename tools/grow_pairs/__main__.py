@@ -92,17 +92,18 @@ def _print_outcome(outcome: Outcome) -> None:
 
 
 def _print(outcomes: Sequence[Outcome]) -> None:
-    table = Table("answer", "pairs", "clean", "conflicts", "edits lost", "failed")
+    table = Table("answer", "pairs", "clean", "conflicts", "files", "lost", "failed")
     counted: dict[str, Counter[str]] = {}
     for outcome in outcomes:
         for row in (outcome.pair.axis, "all"):
             count = counted.setdefault(row, Counter())
             count["pairs"] += 1
             count[outcome.word] += 1
+            count["files"] += len(outcome.conflicts)
             count["lost"] += len(outcome.lost)
     total = counted.pop("all", Counter())
     for row, count in [*counted.items(), ("all", total)]:
-        kinds = ("pairs", "clean", "conflicts", "lost", "FAILED")
+        kinds = ("pairs", "clean", "conflicts", "files", "lost", "FAILED")
         table.add_row(row, *(str(count[kind]) for kind in kinds))
     Console().print(table)
 

@@ -358,7 +358,10 @@ def live(number: int, scratch: Path) -> tuple[Counter[str], list[str]]:
     # Not a secret: the number tells the life.
     random = Random(number)  # noqa: S311
     life = Life(own / "life", own / "scratch", _renders(own), random)
-    faults = life.live()
+    try:
+        faults = life.live()
+    except Exception:  # noqa: BLE001 - a life that breaks is one that went wrong
+        faults = [traceback.format_exc()]
     return life.counted + Counter(lives=1), [
         f"life {number}",
         *faults,
