@@ -5,6 +5,9 @@ import shutil
 
 import nox
 
+# Tests start many processes, each of which would compile all of its libraries anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "tests", "matrix", "live"]
 if any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
