@@ -342,12 +342,12 @@ def test_the_job_of_another_user_survives_one_that_kills_its_worker(
             pause=1,
         )
 
-        def is_known() -> bool:
-            # Threads of one process are killed together: the other may fail as often.
-            has_failed = worker == "dramatiq" and len(failed_jobs(project)) == 2
-            return has_failed or is_welcomed(client, ada)
-
-        wait_until(is_known, "a welcome", seconds=KILLED_SECONDS, pause=1)
+        wait_until(
+            lambda: is_welcomed(client, ada),
+            "a welcome",
+            seconds=KILLED_SECONDS,
+            pause=1,
+        )
         wait_until(lambda: tries(project) == 3, "all tries", seconds=KILLED_SECONDS)
 
 
