@@ -88,7 +88,7 @@ def test_bodies_of_tests_are_one_source_too() -> None:
 OF_A_MAPPER = re.compile(
     r"""
     (^|/)
-    ((database|engine|settings|main|worker|conftest|factories|seed|test_migrations
+    ((database|engine|settings|main|make_admin|worker|conftest|factories|seed|test_migrations
       |test_database|test_settings|test_users_service|test_logins|models|repository|test_worker)\.py
     | (models|repositories)/\w+\.py
     | (users/jobs|jobs/users)\.py

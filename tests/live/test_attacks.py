@@ -103,10 +103,14 @@ def log_in(client: Client, email: str, password: str = PASSWORD) -> Response:
     return client.post("/users/token", data=credentials)
 
 
+def bearer(tokens: dict[str, Any]) -> dict[str, str]:
+    """Return the headers of a request with an access token."""
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
+
+
 def me(client: Client, tokens: dict[str, Any]) -> int:
     """Return the status of a request with an access token."""
-    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-    return client.get("/users/me", headers=headers).status_code
+    return client.get("/users/me", headers=bearer(tokens)).status_code
 
 
 def refresh(client: Client, tokens: dict[str, Any]) -> Response:
@@ -138,7 +142,7 @@ def a_stolen_refresh_token_is_used(client: Client) -> None:
 def tokens_are_used_after_a_new_password(client: Client) -> None:
     email = register(client, "changed")
     tokens = log_in(client, email).json()
-    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    headers = bearer(tokens)
     change = {"current_password": PASSWORD, "new_password": "another horse battery"}
     answer = client.put("/users/me/password", json=change, headers=headers)
     assert answer.status_code == 204
@@ -236,14 +240,62 @@ def accounts_are_enumerated_by_logins(client: Client) -> None:
 
 
 def roles_are_assigned_with_a_registration(client: Client) -> None:
-    roles = {"is_staff": True, "is_superuser": True, "is_active": False, "id": 1}
+    roles = {"is_admin": True, "is_staff": True, "is_superuser": True}
     account = {"email": "boss@example.com", "name": "Boss", "password": PASSWORD}
-    answer = client.post("/users", json=roles | account)
+    others = {"is_active": False, "id": 1}
+    answer = client.post("/users", json=roles | others | account)
     assert answer.status_code in {201, 422}
     if answer.status_code == 201:
         assert answer.json()["id"] != 1
-        assert log_in(client, account["email"]).status_code == 200
+        assert answer.json()["is_admin"] is False
         assert not answer.json().keys() & {"is_staff", "is_superuser"}
+        tokens = log_in(client, account["email"]).json()
+        assert client.get("/users", headers=bearer(tokens)).status_code == 403
+
+
+def a_user_acts_as_an_administrator(client: Client) -> None:
+    tokens = log_in(client, register(client, "climber")).json()
+    headers = bearer(tokens)
+    own = client.get("/users/me", headers=headers).json()["id"]
+    victim = register(client, "deactivated")
+    headers_of_victim = bearer(log_in(client, victim).json())
+    other = client.get("/users/me", headers=headers_of_victim).json()["id"]
+    for user_id, change in (
+        (own, {"is_admin": True}),
+        (own, {"is_staff": True}),
+        (other, {"is_active": False}),
+    ):
+        url = f"/users/{user_id}"
+        assert client.patch(url, json=change, headers=headers).status_code == 403
+        assert client.patch(url, json=change).status_code == 401
+    assert client.get("/users", headers=headers).status_code == 403
+    assert client.get("/users/me", headers=headers).json()["is_admin"] is False
+    assert log_in(client, victim).status_code == 200
+
+
+def an_account_is_deleted_with_a_stolen_token(client: Client) -> None:
+    email = register(client, "kept")
+    tokens = log_in(client, email).json()
+    statuses = []
+    for _ in range(LOGINS + 1):
+        data = {"current_password": "a guess"}
+        answer = client.post("/users/me/delete", json=data, headers=bearer(tokens))
+        statuses.append(answer.status_code)
+    assert statuses == [403] * LOGINS + [429]
+    assert log_in(client, email).status_code == 200
+
+
+def tokens_of_a_deleted_account_are_used(client: Client) -> None:
+    email = register(client, "deleted")
+    tokens = log_in(client, email).json()
+    headers, data = bearer(tokens), {"current_password": PASSWORD}
+    answer = client.post("/users/me/delete", json=data, headers=headers)
+    assert answer.status_code == 204
+    assert me(client, tokens) == refresh(client, tokens).status_code == 401
+    assert log_in(client, email).status_code == 401
+    again = log_in(client, register(client, "deleted")).json()
+    assert me(client, again) == 200
+    assert me(client, tokens) == refresh(client, tokens).status_code == 401
 
 
 def a_password_is_guessed_from_many_addresses(client: Client) -> None:
@@ -302,6 +354,9 @@ ATTACKS = (
     a_user_is_flooded_with_links,
     accounts_are_enumerated_by_logins,
     roles_are_assigned_with_a_registration,
+    a_user_acts_as_an_administrator,
+    an_account_is_deleted_with_a_stolen_token,
+    tokens_of_a_deleted_account_are_used,
     a_password_is_guessed_from_many_addresses,
     many_accounts_are_tried_with_forged_addresses,
     a_page_of_another_origin_reads_answers,
