@@ -45,6 +45,7 @@ class Inbox:
 @contextmanager
 def mail_server(port: int) -> Iterator[None]:
     """Run a mail server."""
+    Inbox.tokens.clear()
     server = Controller(Inbox(), hostname="127.0.0.1", port=port)
     server.start()
     try:
