@@ -34,6 +34,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("email", name="uq_users_email"),
+        # Without this, SQLite gives the ID of a deleted user to the next one.
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "products",
