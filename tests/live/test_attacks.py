@@ -479,7 +479,7 @@ OF_SERVICES: Defences = {
         ),
     ),
     tokens_of_a_deleted_account_are_used: (
-        ("services/users", "await UserRepository(session).delete(user)", "pass"),
+        ("services/users", "not await UserRepository(session).delete(user)", "False"),
     ),
     a_password_is_guessed_from_many_addresses: (
         ("services/users", "await self.limits.count_login(account)", "pass"),
@@ -594,7 +594,7 @@ DEFENCES: dict[str, Defences] = {
             ),
         ),
         tokens_of_a_deleted_account_are_used: (
-            ("services/users", "    user.delete()", "    pass"),
+            ("services/users", "        current.delete()", "        pass"),
         ),
         a_password_is_guessed_from_many_addresses: (
             ("backends", "get_limits().count_login(account)", "pass"),
