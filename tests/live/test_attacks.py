@@ -594,7 +594,7 @@ DEFENCES: dict[str, Defences] = {
             ),
         ),
         tokens_of_a_deleted_account_are_used: (
-            ("models/users/managers", "            current.delete()", "            pass"),
+            ("models/users/managers", "current.delete()", "pass"),
         ),
         a_password_is_guessed_from_many_addresses: (
             ("backends", "get_limits().count_login(account)", "pass"),
