@@ -485,6 +485,13 @@ OF_SERVICES: Defences = {
         ("services/users", "await self.limits.count_login(account)", "pass"),
     ),
 }
+UNCHECKED: Changes = (
+    (
+        "services/users",
+        "not default_token_generator.check_token(user, signature)",
+        "False",
+    ),
+)
 DEFENCES: dict[str, Defences] = {
     "fastapi": {
         **OF_SERVICES,
@@ -541,20 +548,8 @@ DEFENCES: dict[str, Defences] = {
                 "signing.b64_decode(token.split(':')[0].encode()).decode().strip('\"')",
             ),
         ),
-        a_link_is_used_twice: (
-            (
-                "services/users",
-                "not default_token_generator.check_token(user, signature)",
-                "False",
-            ),
-        ),
-        a_link_is_changed: (
-            (
-                "services/users",
-                "not default_token_generator.check_token(user, signature)",
-                "False",
-            ),
-        ),
+        a_link_is_used_twice: UNCHECKED,
+        a_link_is_changed: UNCHECKED,
         accounts_are_enumerated_by_forgotten_passwords: (
             (
                 "services/users",
